@@ -15,7 +15,7 @@ import dataframely as dy
 import polars as pl
 import pyarrow as pa
 
-from pipeline.tables import inputs, outputs
+from pipeline.tables import cryosparc, inputs, outputs, schedulers, ucloud
 from pipeline.tables.columns import Promise
 
 Kind = Literal["input", "detail", "output"]
@@ -144,6 +144,11 @@ def declared_in(module: ModuleType, kind: Kind) -> dict[str, Table]:
 
 INPUTS: dict[str, Table] = declared_in(inputs, "input")
 """Tables that a model folder may hold and the pipeline computes with."""
+
+DETAILS: dict[str, Table] = {
+    name: table for module in (ucloud, cryosparc, schedulers) for name, table in declared_in(module, "detail").items()
+}
+"""Tables that importers write beside `job_runs`: every property of the source's records. Published as they are, in family `source`."""
 
 OUTPUTS: dict[str, Table] = declared_in(outputs, "output")
 """Tables that a run publishes."""

@@ -1,0 +1,1 @@
+"""Detail tables of ucloud records: every property of a record, kept beside `job_runs` for analysts to join."""
