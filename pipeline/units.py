@@ -1,0 +1,136 @@
+"""The one unit registry: which units a column may be given in, and the factor to its canonical one.
+
+Transferred, RAM and stored bytes, CPU cores and GPUs are dimensions of their own, so that one never passes for another.
+Carbon is a mass: `kg` and `kgCO2e` mean the same. 1 year = 365.25 days.
+"""
+
+import re
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cache
+from typing import Any
+
+import polars as pl
+
+DEFINITIONS = """
+quetta- = 1e30 = Q-
+peta- = 1e15 = P-
+exa- = 1e18 = E-
+tera- = 1e12 = T-
+giga- = 1e9 = G-
+mega- = 1e6 = M-
+kilo- = 1e3 = k-
+milli- = 1e-3 = m-
+micro- = 1e-6 = u-
+kibi- = 1024 = Ki-
+mebi- = 1048576 = Mi-
+gibi- = 1073741824 = Gi-
+tebi- = 1099511627776 = Ti-
+pebi- = 1125899906842624 = Pi-
+second = [time] = s = sec
+minute = 60 * second = min
+hour = 3600 * second = h = hr
+day = 24 * hour = d
+week = 7 * day
+year = 365.25 * day = yr = a
+gram = [mass] = g = gCO2e = gCO2eq
+tonne = 1e6 * gram = t = tCO2e = tCO2eq
+joule = [energy] = J
+watt = joule / second = W
+watt_hour = watt * hour = Wh
+bit = [transferred]
+byte = 8 * bit = B
+byte_ram = [ram] = B_ram
+byte_stored = [stored] = B_stored
+cpu_core = [cpu] = core = vcpu = vCPU
+gpu = [gpu] = GPU
+occurrence = [occurrence]
+concurrent = [concurrent]
+instance = [instance]
+percent = 0.01 = %
+pixel = []
+dimensionless_one = 1 = dimensionless
+"""
+
+_WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_SHAPE = re.compile(r"[A-Za-z0-9_ */()%]{1,80}")
+_LONE_NUMBER = re.compile(r"(?<![A-Za-z0-9_])\d+")
+QUANTITY_CELL = r"^\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?) ([A-Za-z%][A-Za-z0-9_ */()%]{0,79})\s*$"
+"""A cell that carries its own unit: a dotted decimal, one space, a unit."""
+
+
+class UnitError(ValueError):
+    """The unit is unknown, or measures something else."""
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """An exact factor `numerator / denominator` from one unit to another."""
+
+    numerator: int
+    denominator: int
+
+    @property
+    def is_one(self) -> bool:
+        """Whether nothing changes."""
+        return self.numerator == self.denominator
+
+    def __call__(self, values: pl.Expr) -> pl.Expr:
+        """The values in the new unit; a division where that rounds once, as a decimal point moved would."""
+        if self.is_one:
+            return values
+        scaled = values if self.numerator == 1 else values * float(self.numerator)
+        return scaled if self.denominator == 1 else scaled / float(self.denominator)
+
+    @property
+    def factor(self) -> float:
+        """The factor as a float."""
+        return self.numerator / self.denominator
+
+
+@cache
+def registry() -> Any:
+    """The pint registry (imported on first use: pint takes most of a second)."""
+    import pint
+
+    units = pint.UnitRegistry(None, non_int_type=Fraction)
+    units.load_definitions(DEFINITIONS.strip().splitlines())
+    return units
+
+
+def _parse(unit: str) -> Any:
+    if not _SHAPE.fullmatch(unit) or any(n != "1" for n in _LONE_NUMBER.findall(unit)) or "**" in unit:
+        raise UnitError(f"{unit!r} is not a unit")
+    spelled = unit.replace("%", " percent ").strip()
+    if spelled == "1":
+        return registry().Quantity(Fraction(1), "")
+    try:
+        return registry().parse_expression(spelled) * Fraction(1)
+    except Exception as error:  # pint raises many kinds, down to tokenizer errors
+        known = suggestion(unit)
+        raise UnitError(f"{unit!r} is not a unit we know" + (f" (did you mean {known!r}?)" if known else "")) from error
+
+
+@cache
+def conversion(source: str, canonical: str) -> Conversion:
+    """The exact conversion from `source` to `canonical` units; UnitError where there is none."""
+    if source == canonical:
+        return Conversion(1, 1)
+    quantity, target = _parse(source), _parse(canonical)
+    try:
+        factor = Fraction((quantity / target).to("").magnitude)
+    except Exception as error:
+        raise UnitError(f"{source!r} does not measure the same as {canonical!r}") from error
+    return Conversion(factor.numerator, factor.denominator)
+
+
+def factor(source: str, canonical: str) -> float:
+    """The factor from `source` to `canonical` units; UnitError where there is none."""
+    return conversion(source, canonical).factor
+
+
+def suggestion(unit: str) -> str | None:
+    """A known unit that differs from a misspelt one only in upper and lower case."""
+    common = ("kB MB GB TB B kWh Wh W kW g kg t s min h day year kB_ram MB_ram GB_ram TB_ram GiB_ram MB_stored GB_stored TB_stored kB_stored"
+              " cpu_core gpu occurrence g/kWh kg/kWh kWh/GB").split()  # fmt: skip
+    return next((known for known in common if known.lower() == unit.lower() and known != unit), None)
