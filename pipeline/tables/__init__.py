@@ -108,6 +108,11 @@ class Table:
                     found.setdefault(name, value.promise)
         return found
 
+    def row_rule(self, name: str) -> pl.Expr:
+        """The row rule of this name as an expression: true where the row keeps it."""
+        rule: pl.Expr = getattr(self.schema, name).make(self.schema).expr
+        return rule
+
     def polars_schema(self) -> pl.Schema:
         """Column names and types."""
         return pl.Schema({c.name: c.dtype for c in self.columns.values()})

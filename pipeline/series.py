@@ -1,0 +1,249 @@
+"""Hourly series, one row each: the algebra of MODEL.md on list columns.
+
+A *series frame* has key columns, `start` (Int64, hours since 1970-01-01 UTC) and list columns of equal length, one value per hour. A series
+is zero outside its own hours; a sum of series covers the union of theirs. Everything here only adds non-negative numbers, never
+subtracts, so integer starts over integer hours give integers and an idle hour gives 0.0, never noise.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+import pyarrow as pa
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+SECONDS_PER_HOUR = 3600.0
+GUARD_HOURS = 1e-9
+"""Durations this close to a whole number of hours are whole: what is left is rounding of unit conversion."""
+
+LIST = pl.List(pl.Float64)
+_MICROS = 3_600_000_000
+
+
+def hour_index(hour: pl.Expr) -> pl.Expr:
+    """Hours since 1970-01-01 UTC of a timestamp. [h]"""
+    return hour.dt.timestamp("us") // _MICROS
+
+
+def hour_of(index: pl.Expr) -> pl.Expr:
+    """The timestamp of an hour counted from 1970-01-01 UTC."""
+    return (index * _MICROS).cast(pl.Datetime("us", "UTC"))
+
+
+def flat(lists: pl.Series) -> tuple[Floats, Ints]:
+    """All values of a list column one after the other, and where each list starts (one more entry than lists)."""
+    lengths = lists.list.len().cast(pl.Int64).to_numpy()
+    offsets = np.zeros(len(lengths) + 1, dtype=np.int64)
+    np.cumsum(lengths, out=offsets[1:])
+    values = lists.explode(empty_as_null=False).to_numpy() if offsets[-1] else np.empty(0)
+    return values, offsets
+
+
+def as_lists(values: Floats, offsets: Ints) -> pl.Series:
+    """The list column that `flat` takes apart."""
+    array = pa.LargeListArray.from_arrays(pa.array(offsets, pa.int64()), pa.array(values, pa.float64()))
+    made = pl.from_arrow(array)
+    assert isinstance(made, pl.Series)
+    return made
+
+
+def whole_and_rest(seconds: pl.Expr) -> tuple[pl.Expr, pl.Expr]:
+    """A duration as whole hours and the rest as a fraction of an hour, guarded: 7199.9999999999 s are two hours. [h], [h]"""
+    whole = (seconds / SECONDS_PER_HOUR + GUARD_HOURS).floor()
+    rest = (seconds - whole * SECONDS_PER_HOUR) / SECONDS_PER_HOUR
+    kept = (rest > 0) & ((rest > GUARD_HOURS) | (whole == 0))
+    return whole.cast(pl.Int64), pl.when(kept).then(rest).otherwise(0.0)
+
+
+def window_sum(values: Floats, hours: int) -> Floats:
+    """`sum(values[h - k] for k in range(hours))` at every h from the first value to `hours - 1` after the last.
+
+    Each window is the end of one block of `hours` values and the beginning of the next: two running sums that start anew at every block, so
+    only non-negative numbers are added, whatever the length (van Herk's and Gil and Werman's scheme for sliding extrema, used for sums).
+    """
+    if hours <= 0 or not len(values):
+        return np.zeros(max(len(values) + hours - 1, 0))
+    if hours == 1:
+        return values.copy()
+    if hours >= len(values):
+        rising = np.cumsum(values)
+        falling = np.cumsum(values[::-1])[::-1]
+        return np.concatenate([rising, np.full(hours - len(values), rising[-1]), falling[1:]])
+    blocks = -(-(len(values) + hours - 1) // hours)
+    padded = np.zeros(blocks * hours)
+    padded[: len(values)] = values
+    squared = padded.reshape(blocks, hours)
+    begun = np.cumsum(squared, axis=1).ravel()
+    left = np.cumsum(squared[:, ::-1], axis=1)[:, ::-1].ravel()
+    total = begun[: len(values) + hours - 1].copy()
+    # where a window does not begin at a block's first value it takes the tail of the block before
+    tail = np.arange(hours, len(total))
+    tail = tail[(tail + 1) % hours != 0]
+    total[tail] += left[tail - hours + 1]
+    return total
+
+
+def box_values(values: Floats, whole: int, rest: float) -> Floats:
+    """MODEL.md 2: `sum(x(h - k) for k < n) + r * x(h - n)` for a duration of n whole hours and the rest r."""
+    if whole == 0:
+        return values * rest
+    summed = window_sum(values, whole)
+    if rest == 0.0:
+        return summed
+    out = np.zeros(len(values) + whole)
+    out[: len(summed)] = summed
+    out[whole:] += rest * values
+    return out
+
+
+def box_length(length: pl.Expr, whole: pl.Expr, rest: pl.Expr) -> pl.Expr:
+    """Hours of a boxed series: n more, n - 1 where there is no rest; a duration of 0 keeps the hours, all zero. [h]"""
+    return length + pl.when(whole == 0).then(0).when(rest > 0).then(whole).otherwise(whole - 1)
+
+
+def _applied(frame: pl.LazyFrame, kernel: Callable[[pl.DataFrame], pl.DataFrame], schema: pl.Schema) -> pl.LazyFrame:
+    """The kernel as a step of the lazy plan, which sees all columns and rows of its input."""
+    return frame.map_batches(
+        lambda f: kernel(f).match_to_schema(schema),
+        predicate_pushdown=False,
+        projection_pushdown=False,
+        slice_pushdown=False,
+        schema=schema,
+    )
+
+
+def _with(frame: pl.LazyFrame, kernel: Callable[[pl.DataFrame], pl.DataFrame], new: str | None = None) -> pl.LazyFrame:
+    schema = frame.collect_schema()
+    return _applied(frame, kernel, pl.Schema({**schema, **({new: LIST} if new else {})}))
+
+
+def boxed(frame: pl.LazyFrame, values: str, seconds: str, into: str) -> pl.LazyFrame:
+    """Add the list column `into`: the box filter of `values` over the duration column `seconds`; `values` gets zeros to the same length."""
+
+    def kernel(f: pl.DataFrame) -> pl.DataFrame:
+        split = whole_and_rest(pl.col(seconds))
+        whole, rest = (f.select(part).to_series().to_numpy() for part in split)
+        data, offsets = flat(f[values])
+        lengths = np.diff(offsets)
+        if not whole.any():
+            return f.with_columns(as_lists(data * np.repeat(rest, lengths), offsets).alias(into))
+        longer = lengths + np.where(whole == 0, 0, np.where(rest > 0, whole, whole - 1))
+        ends = np.concatenate([[0], np.cumsum(np.where(lengths > 0, longer, 0))]).astype(np.int64)
+        before, after = np.zeros(ends[-1]), np.zeros(ends[-1])
+        for i, (n, r) in enumerate(zip(whole, rest, strict=True)):
+            piece = data[offsets[i] : offsets[i + 1]]
+            if len(piece):
+                before[ends[i] : ends[i] + len(piece)] = piece
+                after[ends[i] : ends[i + 1]] = box_values(piece, int(n), float(r))
+        return f.with_columns(as_lists(before, ends).alias(values), as_lists(after, ends).alias(into))
+
+    return _with(frame, kernel, into)
+
+
+def added(frame: pl.LazyFrame, by: Sequence[str], values: Sequence[str], first: Sequence[str] = ()) -> pl.LazyFrame:
+    """The sum of all series with the same `by`, over the union of their hours; columns `first` are the same within a group and kept."""
+    names = frame.collect_schema()
+    schema = pl.Schema({**{k: names[k] for k in (*by, *first)}, "start": pl.Int64(), **dict.fromkeys(values, LIST)})
+
+    def kernel(f: pl.DataFrame) -> pl.DataFrame:
+        f = f.sort(by, nulls_last=False)
+        lengths = f[values[0]].list.len().cast(pl.Int64) if len(f) else pl.Series([], dtype=pl.Int64)
+        ranged = f.select(*by, *first, "start", end=pl.col("start") + lengths, used=lengths > 0, n=pl.int_range(pl.len()))
+        groups = ranged.group_by(by, maintain_order=True).agg(
+            *(pl.col(c).first() for c in first),
+            start=pl.col("start").filter("used").min().fill_null(pl.col("start").min()),
+            end=pl.col("end").filter("used").max().fill_null(pl.col("start").min()),
+            members=pl.len(),
+        )
+        if len(groups) == len(f):
+            return f.select(*by, *first, "start", *values)
+        return groups.select(*by, *first, "start").with_columns(
+            _summed(f, name, groups["members"].to_numpy(), groups["start"].to_numpy(), groups["end"].to_numpy()).alias(name) for name in values
+        )
+
+    return _applied(frame, kernel, schema)
+
+
+def _summed(f: pl.DataFrame, name: str, members: Ints, starts: Ints, ends: Ints) -> pl.Series:
+    data, offsets = flat(f[name])
+    group_of = np.repeat(np.arange(len(members)), members)
+    out_offsets = np.concatenate([[0], np.cumsum(ends - starts)]).astype(np.int64)
+    out = np.zeros(out_offsets[-1])
+    begin = out_offsets[group_of] + f["start"].to_numpy() - starts[group_of]
+    for i, at in enumerate(begin):
+        piece = data[offsets[i] : offsets[i + 1]]
+        out[at : at + len(piece)] += piece
+    return as_lists(out, out_offsets)
+
+
+def aligned(frame: pl.LazyFrame, values: Sequence[str], start: str, length: str) -> pl.LazyFrame:
+    """The same series over the hours [start, start + length): zeros where they have none, cut where they have more."""
+
+    def kernel(f: pl.DataFrame) -> pl.DataFrame:
+        to, hours, own = f[start].to_numpy(), f[length].to_numpy(), f["start"].to_numpy()
+        out_offsets = np.concatenate([[0], np.cumsum(hours)]).astype(np.int64)
+        made = []
+        for name in values:
+            data, offsets = flat(f[name])
+            if np.array_equal(offsets, out_offsets) and np.array_equal(own, to):
+                made.append(f[name])
+                continue
+            out = np.zeros(out_offsets[-1])
+            for i, shift in enumerate(own - to):
+                piece = data[offsets[i] : offsets[i + 1]]
+                low, high = max(shift, 0), min(shift + len(piece), hours[i])
+                if low < high:
+                    out[out_offsets[i] + low : out_offsets[i] + high] = piece[low - shift : high - shift]
+            made.append(as_lists(out, out_offsets).alias(name))
+        return f.with_columns(*made, f[start].alias("start"))
+
+    return _with(frame, kernel)
+
+
+def kept_for(frame: pl.LazyFrame, values: str, hours: str, into: str) -> pl.LazyFrame:
+    """Add `into`: what has come in during the last `hours` whole hours, at each hour of the series itself. Never below zero, no residue."""
+
+    def kernel(f: pl.DataFrame) -> pl.DataFrame:
+        data, offsets = flat(f[values])
+        out = np.zeros(len(data))
+        for i, window in enumerate(f[hours].to_numpy()):
+            low, high = offsets[i], offsets[i + 1]
+            if high > low and window > 0:
+                out[low:high] = window_sum(data[low:high], int(min(window, high - low)))[: high - low]
+        return f.with_columns(as_lists(out, offsets).alias(into))
+
+    return _with(frame, kernel, into)
+
+
+def from_rows(rows: pl.LazyFrame, by: Sequence[str], values: Sequence[str]) -> pl.LazyFrame:
+    """Rows (`by`, `hour`, values) to one series per `by`, from its first row to its last; hours missing in between are zero."""
+    names = rows.collect_schema()
+    schema = pl.Schema({**{k: names[k] for k in by}, "start": pl.Int64(), **dict.fromkeys(values, LIST)})
+
+    def kernel(f: pl.DataFrame) -> pl.DataFrame:
+        f = f.with_columns(index=hour_index(pl.col("hour")))
+        groups = f.group_by(by).agg(start=pl.col("index").min(), end=pl.col("index").max() + 1).sort(by)
+        groups = groups.with_columns(offset=(pl.col("end") - pl.col("start")).cum_sum() - (pl.col("end") - pl.col("start")))
+        placed = f.join(groups, on=by, how="left", maintain_order="left", nulls_equal=True)
+        at = placed.select(pl.col("offset") + pl.col("index") - pl.col("start")).to_series().to_numpy()
+        lengths = (groups["end"] - groups["start"]).to_numpy()
+        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        made = []
+        for name in values:
+            out = np.zeros(offsets[-1])
+            out[at] = placed[name].to_numpy()
+            made.append(as_lists(out, offsets).alias(name))
+        return groups.select(*by, "start").with_columns(made)
+
+    return _applied(rows, kernel, schema)
+
+
+def rows_of(frame: pl.LazyFrame, values: Iterable[str]) -> pl.LazyFrame:
+    """One row per hour of every series: `hour` in UTC, the list columns as numbers, all other columns repeated."""
+    lists = list(values)
+    hours = pl.int_ranges("start", pl.col("start") + pl.col(lists[0]).list.len().cast(pl.Int64))
+    exploded = frame.with_columns(hour=hours).explode("hour", *lists, empty_as_null=False)
+    return exploded.with_columns(hour_of(pl.col("hour"))).drop("start")
