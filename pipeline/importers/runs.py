@@ -54,8 +54,9 @@ class Verdicts:
     def reject(self, *, row: int, record_id: str | None, code: str, field: str, value: object, message: str) -> None:
         """Refuse a record: `row` counts from 1 in the source, `value` is what stood in `field`."""
         shown = None if value is None else str(value)
-        entry = {"row": row, "record_id": record_id, "code": code, "field": field, "value": shown, "message": message}
-        self.rejected.append(entry)
+        self.rejected.append(
+            {"row": row, "record_id": record_id, "code": code, "field": field, "value": shown, "message": message}
+        )
 
     def exclude(self, reason: str, count: int = 1) -> None:
         """Count records that are no runs."""
@@ -87,6 +88,8 @@ class RunLog:
     """Detail tables of the source (tables of `DETAILS`)."""
     places: Frame | None = None
     """`place` and whatever columns of `servers` the records tell of it (compute, ram, server_type, name ...), in canonical units."""
+    aliases: Mapping[str, str] = field(default_factory=dict)
+    """Another name that a `--servers` table may know a place by: the lane that a machine belongs to."""
     horizon: datetime | None = None
     """When the log was taken; without it, the latest instant of its runs."""
     warnings: tuple[str, ...] = ()
@@ -100,7 +103,7 @@ def write_runs(model: Path, log: RunLog, *, servers: Path | None = None, strict:
     if strict and report.rejects:
         raise InputError(_strict_message(report, rejects))
     places = [str(p) for p in runs.select(pl.col("place").unique().sort()).collect().to_series()]
-    server_of = servers_of_places(places, servers, report)
+    server_of = servers_of_places(places, servers, report, log.aliases)
     mapped = runs.with_columns(server_id=pl.col("place").replace_strict(server_of, return_dtype=pl.String, default=None))
     tables: dict[Table, Frame] = {INPUTS["job_runs"]: mapped}
     tables[INPUTS["job_run_intervals"]] = INPUTS["job_run_intervals"].empty() if log.intervals is None else log.intervals
@@ -170,10 +173,16 @@ def write_part(model: Path, table: Table, frame: Frame, *, part: str, as_csv: bo
     return rows
 
 
-def servers_of_places(places: Iterable[str], mapping: Path | None, report: ImportReport) -> dict[str, str]:
+def servers_of_places(
+    places: Iterable[str], mapping: Path | None, report: ImportReport, aliases: Mapping[str, str] | None = None
+) -> dict[str, str]:
     """The server of every place: the first row of the mapping that fits; a place that none fits is a server of its own name."""
     rules = [] if mapping is None else _mapping_rules(mapping)
-    found = {place: next((server for pattern, server in rules if _fits(place, pattern)), None) for place in places}
+    names = {place: (place, (aliases or {}).get(place, place)) for place in places}
+    found = {
+        place: next((server for pattern, server in rules if any(_fits(name, pattern) for name in known)), None)
+        for place, known in names.items()
+    }
     unmapped = [place for place, server in found.items() if server is None]
     if rules and unmapped:
         report.warnings.append(f"{mapping} has no row for {', '.join(unmapped)}: each is a server of its own name")
