@@ -33,8 +33,10 @@ hour = 3600 * second = h = hr
 day = 24 * hour = d
 week = 7 * day
 year = 365.25 * day = yr = a
+month = 30.4375 * day
+hertz = 1 / second = Hz
 gram = [mass] = g = gCO2e = gCO2eq
-tonne = 1e6 * gram = t = tCO2e = tCO2eq
+tonne = 1e6 * gram = t = tCO2e = tCO2eq = metric_ton
 joule = [energy] = J
 watt = joule / second = W
 watt_hour = watt * hour = Wh
