@@ -14,7 +14,9 @@ def _expected(column: Column, rule: str, schema_column: object) -> str:
     unit = f" {column.unit}" if column.unit not in (None, "1", "compute_unit") else ""
     bounds = {
         "min": f"at least {getattr(schema_column, 'min', None):g}{unit}" if rule == "min" else "",
-        "min_exclusive": f"more than {getattr(schema_column, 'min_exclusive', None):g}{unit}" if rule == "min_exclusive" else "",
+        "min_exclusive": f"more than {getattr(schema_column, 'min_exclusive', None):g}{unit}"
+        if rule == "min_exclusive"
+        else "",
         "max": f"at most {getattr(schema_column, 'max', None):g}{unit}" if rule == "max" else "",
         "inf": "a finite number",
         "nan": "a number",
@@ -42,11 +44,15 @@ def row_violations(table: Table, frame: pl.DataFrame, display: str | None) -> li
         return []
     counts = frame.select(b.sum().alias(str(i)) for i, b in enumerate(broken)).row(0)
     found = []
-    for (rule, column, expected, _, columns), where, count in zip(rules, broken, counts, strict=True):
+    for (rule, declared_column, expected, _, columns), where, count in zip(rules, broken, counts, strict=True):
         if count:
             value = pl.concat_str([pl.col(c).cast(pl.String).fill_null("nothing") for c in columns], separator=", ")
-            shown = column.name if column else " and ".join(columns)
-            found.append(violations_at(table.name, rule, frame.filter(where), column=shown, value=value, expected=expected, file=display))
+            shown = declared_column.name if declared_column else " and ".join(columns)
+            found.append(
+                violations_at(
+                    table.name, rule, frame.filter(where), column=shown, value=value, expected=expected, file=display
+                )
+            )
     return _once_per_cell(found)
 
 
@@ -61,13 +67,23 @@ def key_violations(table: Table, rows: pl.LazyFrame) -> list[pl.DataFrame]:
     """Keys that stand in more than one row (`rows` has the table's columns and `row`)."""
     if not table.key or _strictly_ascending(table, rows):
         return []
-    repeated = rows.group_by(table.key).agg(pl.len().alias("times"), pl.col("row").max()).filter(pl.col("times") > 1).sort("row").collect()
+    repeated = (
+        rows.group_by(table.key)
+        .agg(pl.len().alias("times"), pl.col("row").max())
+        .filter(pl.col("times") > 1)
+        .sort("row")
+        .collect()
+    )
     repeated = repeated.drop_nulls(table.key)
     if not len(repeated):
         return []
     shown = pl.concat_str([pl.col(c).cast(pl.String) for c in table.key], separator=", ")
     expected = pl.lit("each key once; it stands in ") + pl.col("times").cast(pl.String) + pl.lit(" rows")
-    return [violations_at(table.name, "duplicate key", repeated, column=", ".join(table.key), value=shown, expected=expected)]
+    return [
+        violations_at(
+            table.name, "duplicate key", repeated, column=", ".join(table.key), value=shown, expected=expected
+        )
+    ]
 
 
 def _strictly_ascending(table: Table, rows: pl.LazyFrame) -> bool:
@@ -87,13 +103,19 @@ def reference_violations(table: Table, tables: dict[str, Table], frames: Frames)
     for column in table.columns.values():
         if not column.references:
             continue
-        targets = [frames[name].select(pl.col(column.name).cast(pl.String)) for name in column.references if name in frames]
+        targets = [
+            frames[name].select(pl.col(column.name).cast(pl.String)) for name in column.references if name in frames
+        ]
         known = pl.concat(targets).unique()
         used = frames[table.name].select(pl.col(column.name).cast(pl.String), "row").drop_nulls()
         dangling = used.join(known, on=column.name, how="anti").sort("row").collect()
         if len(dangling):
             expected = f"the {column.name} of a row in {' or '.join(column.references)}"
-            found.append(violations_at(table.name, "dangling reference", dangling, column=column.name, value=column.name, expected=expected))
+            found.append(
+                violations_at(
+                    table.name, "dangling reference", dangling, column=column.name, value=column.name, expected=expected
+                )
+            )
     return found
 
 
@@ -105,5 +127,14 @@ def shared_id_violations(names: Iterable[str], column: str, frames: Frames) -> l
     found = []
     for row in twice.iter_rows(named=True):
         others = sorted(set(twice.filter(pl.col(column) == row[column])["table"]) - {row["table"]})
-        found.append(violation(row["table"], "id given twice", f"an id that no row of {' or '.join(others)} has", row=row["row"], column=column, value=row[column]))
+        found.append(
+            violation(
+                row["table"],
+                "id given twice",
+                f"an id that no row of {' or '.join(others)} has",
+                row=row["row"],
+                column=column,
+                value=row[column],
+            )
+        )
     return found

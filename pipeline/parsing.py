@@ -13,9 +13,7 @@ from pipeline.units import QUANTITY_CELL, Conversion, UnitError, conversion
 UNIT_SUFFIX = ":unit"
 """A column counted in compute_unit has a companion `NAME:unit`: cpu_core, gpu, or empty where the file did not say."""
 
-_INSTANT = (
-    r"^\s*(\d{4}-\d{2}-\d{2})(?:[T ](\d{2}):(\d{2})(?::(\d{2})(?:[.,](\d{1,9}))?)?)?\s*(Z|UTC|[+-]\d{2}:?\d{2}|[+-]\d{2})?\s*$"
-)
+_INSTANT = r"^\s*(\d{4}-\d{2}-\d{2})(?:[T ](\d{2}):(\d{2})(?::(\d{2})(?:[.,](\d{1,9}))?)?)?\s*(Z|UTC|[+-]\d{2}:?\d{2}|[+-]\d{2})?\s*$"
 
 
 @dataclass
@@ -33,7 +31,9 @@ class Parsed:
 
 
 def _expectation(failed: pl.Series, sentence: str) -> pl.Series:
-    return pl.select(pl.when(failed.fill_null(False)).then(pl.lit(sentence)).otherwise(None)).to_series().cast(pl.String)
+    return (
+        pl.select(pl.when(failed.fill_null(False)).then(pl.lit(sentence)).otherwise(None)).to_series().cast(pl.String)
+    )
 
 
 def _blank_to_null(text: pl.Series) -> pl.Series:
@@ -60,7 +60,11 @@ def _quantity_cells(column: Column, text: pl.Series) -> tuple[dict[str, float], 
     values: dict[str, float] = {}
     units: dict[str, str | None] = {}
     errors: dict[str, str] = {}
-    cells = pl.DataFrame({"cell": text.unique()}).with_columns(parts=pl.col("cell").str.extract_groups(QUANTITY_CELL)).drop_nulls()
+    cells = (
+        pl.DataFrame({"cell": text.unique()})
+        .with_columns(parts=pl.col("cell").str.extract_groups(QUANTITY_CELL))
+        .drop_nulls()
+    )
     for cell, parts in cells.iter_rows():
         number, unit = parts.values()
         if unit is None:
@@ -77,7 +81,11 @@ def _quantity_cells(column: Column, text: pl.Series) -> tuple[dict[str, float], 
 def _number_words(column: Column) -> str:
     if column.dtype == pl.Int64:
         return "a whole number"
-    return "a number" if column.unit in (None, "1") else f"a number in {column.unit}, or with its unit as in `150 {column.unit}`"
+    return (
+        "a number"
+        if column.unit in (None, "1")
+        else f"a number in {column.unit}, or with its unit as in `150 {column.unit}`"
+    )
 
 
 def parse_number(column: Column, raw: pl.Series, unit: str | None) -> Parsed:
@@ -117,7 +125,9 @@ def _whole(column: Column, parsed: Parsed) -> Parsed:
     if column.dtype != pl.Int64:
         return parsed
     finite = parsed.values.is_finite().fill_null(True)
-    broken = parsed.values.is_not_null() & (~finite | (parsed.values != parsed.values.floor()) | (parsed.values.abs() > 2**53))
+    broken = parsed.values.is_not_null() & (
+        ~finite | (parsed.values != parsed.values.floor()) | (parsed.values.abs() > 2**53)
+    )
     reasons = pl.DataFrame({"e": parsed.expected, "b": broken}).select(
         pl.when(pl.col("b").fill_null(False)).then(pl.lit("a whole number")).otherwise("e")
     )
@@ -140,7 +150,9 @@ def parse_flag(column: Column, raw: pl.Series, unit: str | None) -> Parsed:
     if raw.dtype == pl.Boolean:
         return Parsed(raw, _expectation(pl.Series([False]).new_from_index(0, len(raw)), ""))
     text = _blank_to_null(raw.cast(pl.String)).str.to_lowercase()
-    values = text.replace_strict({"true": True, "false": False, "1": True, "0": False}, default=None, return_dtype=pl.Boolean)
+    values = text.replace_strict(
+        {"true": True, "false": False, "1": True, "0": False}, default=None, return_dtype=pl.Boolean
+    )
     return Parsed(values, _expectation(text.is_not_null() & values.is_null(), "true or false"))
 
 
@@ -148,7 +160,9 @@ def _offset_minutes(offset: pl.Expr) -> pl.Expr:
     digits = offset.str.replace(":", "")
     sign = pl.when(offset.str.starts_with("-")).then(-1).otherwise(1)
     hours, minutes = digits.str.slice(1, 2).cast(pl.Int64), digits.str.slice(3, 2)
-    spelled = sign * (hours * 60 + pl.when(minutes.str.len_bytes() > 0).then(minutes).otherwise(pl.lit("0")).cast(pl.Int64))
+    spelled = sign * (
+        hours * 60 + pl.when(minutes.str.len_bytes() > 0).then(minutes).otherwise(pl.lit("0")).cast(pl.Int64)
+    )
     return pl.when(offset.is_in(["Z", "UTC"])).then(0).when(offset.is_not_null()).then(spelled)
 
 
@@ -166,7 +180,12 @@ def _instants(text: pl.Series) -> pl.DataFrame:
         micro=(pl.col("fraction").str.pad_end(6, "0").str.slice(0, 6)).cast(pl.Int64).fill_null(0),
         offset=_offset_minutes(pl.col("zone")),
     )
-    valid = (pl.col("hour") < 24) & (pl.col("minute") < 60) & (pl.col("second") < 60) & (pl.col("offset").fill_null(0).abs() <= 18 * 60)
+    valid = (
+        (pl.col("hour") < 24)
+        & (pl.col("minute") < 60)
+        & (pl.col("second") < 60)
+        & (pl.col("offset").fill_null(0).abs() <= 18 * 60)
+    )
     micros = ((pl.col("hour") * 60 + pl.col("minute")) * 60 + pl.col("second")) * 1_000_000 + pl.col("micro")
     parts = parts.select(
         "text",
@@ -188,7 +207,11 @@ def parse_instant(column: Column, raw: pl.Series, unit: str | None) -> Parsed:
     A wall-clock column's `units` says where a zone was written, for whether one is allowed depends on another table.
     """
     del unit
-    words = "a full hour, as in 2026-01-31 13:00 or 2026-01-31T13:00:00Z" if "hour" in column.name else "an instant, as in 2026-01-31T13:05:00Z"
+    words = (
+        "a full hour, as in 2026-01-31 13:00 or 2026-01-31T13:00:00Z"
+        if "hour" in column.name
+        else "an instant, as in 2026-01-31T13:05:00Z"
+    )
     if raw.dtype == pl.Date:
         raw = raw.cast(pl.Datetime("us"))
     if isinstance(raw.dtype, pl.Datetime):
@@ -215,5 +238,3 @@ def parser_of(column: Column) -> Callable[[Column, pl.Series, str | None], Parse
     if isinstance(column.dtype, pl.Datetime):
         return parse_instant
     return parse_flag if column.dtype == pl.Boolean else parse_text
-
-

@@ -78,7 +78,11 @@ def _what_it_may_be(name: str, ending: str) -> str:
     if name in known_tables():
         return f"{name}.csv or {name}.parquet"
     near = difflib.get_close_matches(name, list(known_tables()), n=1)
-    return f"a table of the model (did you mean {near[0]}.{ending or 'csv'}?)" if near else "a table of the model as NAME.csv or NAME.parquet"
+    return (
+        f"a table of the model (did you mean {near[0]}.{ending or 'csv'}?)"
+        if near
+        else "a table of the model as NAME.csv or NAME.parquet"
+    )
 
 
 def _files_of(table: Table, path: Path, ending: str) -> tuple[list[TableFile], list[pl.DataFrame]]:
@@ -93,7 +97,9 @@ def _files_of(table: Table, path: Path, ending: str) -> tuple[list[TableFile], l
     if not inside:
         wrong.append(violation(table.name, "empty folder", "files of the table in the folder", file=path.name))
     if len({p.suffix for p in inside}) > 1:
-        wrong.append(violation(table.name, "mixed folder", "only CSV or only Parquet files in one folder", file=path.name))
+        wrong.append(
+            violation(table.name, "mixed folder", "only CSV or only Parquet files in one folder", file=path.name)
+        )
     return ([] if wrong else [TableFile(table, p, p.suffix[1:]) for p in inside]), wrong
 
 
@@ -148,7 +154,7 @@ def has_companion(column: Column) -> bool:
     return column.unit == "compute_unit" or column.wall_clock
 
 
-def _readable(error: Exception, format: str) -> str:  # noqa: A002
+def _readable(error: Exception, format: str) -> str:
     text = str(error).splitlines()[0] if str(error) else type(error).__name__
     if "utf-8" in text.lower() or "utf8" in text.lower():
         return "a CSV file in UTF-8 (save it again as CSV UTF-8)"
@@ -174,7 +180,11 @@ def _csv_header(path: Path) -> tuple[list[str], list[pl.DataFrame]]:
         text = head.decode("utf-8-sig", errors="strict" if len(head) < 1 << 20 else "ignore")
     except UnicodeDecodeError as error:
         line = head[: error.start].count(b"\n") + 1
-        return [], [violation("", "encoding", f"a CSV file in UTF-8 (line {line} holds other bytes; save it again as CSV UTF-8)")]
+        return [], [
+            violation(
+                "", "encoding", f"a CSV file in UTF-8 (line {line} holds other bytes; save it again as CSV UTF-8)"
+            )
+        ]
     if "\r" in text and "\n" not in text:
         return [], [violation("", "line ends", "lines that end in LF or CRLF, not in CR alone")]
     names = next(csv.reader(io.StringIO(text, newline="")), [])
@@ -197,10 +207,10 @@ def _csv_batches(file: TableFile) -> Iterator[Raw]:
         yield pl.DataFrame(), {}, [ragged]
         return
     scan = pl.scan_csv(
-        file.path, has_header=True, infer_schema=False, schema=dict.fromkeys(header, pl.String), missing_utf8_is_empty_string=False, low_memory=True
+        file.path, glob=False, has_header=True, infer_schema=False, schema=dict.fromkeys(header, pl.String)
     )
     wanted = {raw: name for raw, (name, _) in columns.items()}
-    units = {name: unit for name, unit in columns.values()}
+    units = dict(columns.values())
     read_any = False
     for raw in _collected(scan.select(list(wanted)).rename(wanted), file.path):
         read_any = True
@@ -231,7 +241,13 @@ def _first_ragged_line(path: Path, width: int) -> pl.DataFrame | None:
         try:
             for number, cells in enumerate(reader):
                 if cells and len(cells) != width:
-                    return violation("", "cells per line", f"{width} cells, as in the header", row=number, value=f"{len(cells)} cells")
+                    return violation(
+                        "",
+                        "cells per line",
+                        f"{width} cells, as in the header",
+                        row=number,
+                        value=f"{len(cells)} cells",
+                    )
         except csv.Error as error:
             return violation("", "quotes", f"balanced quotes ({error})", row=reader.line_num - 1)
     return None
@@ -246,7 +262,9 @@ def _matched(table: Table, header: list[str]) -> tuple[dict[str, tuple[str, str 
         name, unit = (match.group(1), match.group(2)) if match else (cell, None)
         if name not in table.columns:
             near = difflib.get_close_matches(name, list(table.columns), n=1)
-            hint = f"a column of {table.name}" + (f" (did you mean {near[0]}?)" if near else f": {', '.join(table.columns)}")
+            hint = f"a column of {table.name}" + (
+                f" (did you mean {near[0]}?)" if near else f": {', '.join(table.columns)}"
+            )
             problems.append(violation(table.name, "unknown column", hint, column=cell))
         elif name in {known for known, _ in columns.values()}:
             problems.append(violation(table.name, "column given twice", "each column once", column=cell))
@@ -268,8 +286,8 @@ def _parquet_batches(file: TableFile) -> Iterator[Raw]:
         yield pl.DataFrame(), {}, problems
         return
     wanted = {raw: name for raw, (name, _) in columns.items()}
-    units = {name: unit for name, unit in columns.values()}
-    scan = pl.scan_parquet(file.path, hive_partitioning=False).select(list(wanted)).rename(wanted)
+    units = dict(columns.values())
+    scan = pl.scan_parquet(file.path, glob=False, hive_partitioning=False).select(list(wanted)).rename(wanted)
     types = scan.collect_schema()
     nested = [violation(file.table.name, "column type", "plain values, not lists or structures", column=name, value=dtype) for name, dtype in types.items() if not _is_plain(dtype)]  # fmt: skip
     if nested:
@@ -305,29 +323,64 @@ def canonical(table: Table, raw: pl.DataFrame, units: dict[str, str | None], dis
         found += problem
         blank = parsed.values.is_null() & ~parsed.failed
         if column.required and not problem and blank.any():
-            found.append(violations_at(table.name, "missing value", raw.filter(blank), column=column.name, value=None, expected="a value", file=display))
+            found.append(
+                violations_at(
+                    table.name,
+                    "missing value",
+                    raw.filter(blank),
+                    column=column.name,
+                    value=None,
+                    expected="a value",
+                    file=display,
+                )
+            )
         if parsed.failed.any():
             cells_at = raw.select("row", value=column.name).with_columns(expected=parsed.expected).filter(parsed.failed)
-            found.append(violations_at(table.name, "unreadable value", cells_at, column=column.name, value="value", expected=pl.col("expected"), file=display))
+            found.append(
+                violations_at(
+                    table.name,
+                    "unreadable value",
+                    cells_at,
+                    column=column.name,
+                    value="value",
+                    expected=pl.col("expected"),
+                    file=display,
+                )
+            )
         values = parsed.values.fill_null(column.default) if column.default is not None else parsed.values
         made.append(values.cast(column.dtype).alias(column.name))
         if has_companion(column):
-            companion = parsed.units if parsed.units is not None else pl.Series([None], dtype=pl.String).new_from_index(0, len(raw))
+            companion = (
+                parsed.units
+                if parsed.units is not None
+                else pl.Series([None], dtype=pl.String).new_from_index(0, len(raw))
+            )
             made.append(companion.alias(column.name + UNIT_SUFFIX))
     return ReadTable(pl.DataFrame([*made, raw["row"].cast(pl.Int64)]), found)
 
 
-def _parsed(table: Table, column: Column, cells: pl.Series, unit: str | None, display: str | None) -> tuple[Parsed, list[pl.DataFrame]]:
-    blank = Parsed(pl.Series([None], dtype=column.dtype).new_from_index(0, len(cells)), pl.Series(["unit"], dtype=pl.String).new_from_index(0, len(cells)))
+def _parsed(
+    table: Table, column: Column, cells: pl.Series, unit: str | None, display: str | None
+) -> tuple[Parsed, list[pl.DataFrame]]:
+    blank = Parsed(
+        pl.Series([None], dtype=column.dtype).new_from_index(0, len(cells)),
+        pl.Series(["unit"], dtype=pl.String).new_from_index(0, len(cells)),
+    )
     if unit and not column.is_number:
-        return blank, [violation(table.name, "unit", "no unit: the column is not a number", file=display, column=column.name, value=unit)]
+        return blank, [
+            violation(
+                table.name, "unit", "no unit: the column is not a number", file=display, column=column.name, value=unit
+            )
+        ]
     try:
         if column.is_number and cells.dtype != pl.String and not cells.dtype.is_numeric() and cells.dtype != pl.Null:
             raise UnitError(f"numbers, not {cells.dtype}")
         unit_conversion(column, unit) if unit else None
     except UnitError as error:
         wanted = "numbers" if not unit else f"a unit of the same kind as {column.unit}"
-        problem = violation(table.name, "unit", f"{wanted} ({error})", file=display, column=column.name, value=unit or str(cells.dtype))
+        problem = violation(
+            table.name, "unit", f"{wanted} ({error})", file=display, column=column.name, value=unit or str(cells.dtype)
+        )
         return Parsed(blank.values, _silent(len(cells))), [problem]
     if cells.dtype == pl.Null:
         cells = cells.cast(pl.String)
@@ -345,4 +398,14 @@ def _absent(column: Column, rows: int) -> list[pl.Series]:
     return [filled, companion] if has_companion(column) else [filled]
 
 
-__all__ = ["ReadTable", "TableFile", "canonical", "file_hash", "find_files", "has_companion", "known_tables", "read_batches", "stacked"]
+__all__ = [
+    "ReadTable",
+    "TableFile",
+    "canonical",
+    "file_hash",
+    "find_files",
+    "has_companion",
+    "known_tables",
+    "read_batches",
+    "stacked",
+]

@@ -151,7 +151,9 @@ def added(frame: pl.LazyFrame, by: Sequence[str], values: Sequence[str], first: 
     def kernel(f: pl.DataFrame) -> pl.DataFrame:
         f = f.sort(by, nulls_last=False)
         lengths = f[values[0]].list.len().cast(pl.Int64) if len(f) else pl.Series([], dtype=pl.Int64)
-        ranged = f.select(*by, *first, "start", end=pl.col("start") + lengths, used=lengths > 0, n=pl.int_range(pl.len()))
+        ranged = f.select(
+            *by, *first, "start", end=pl.col("start") + lengths, used=lengths > 0, n=pl.int_range(pl.len())
+        )
         groups = ranged.group_by(by, maintain_order=True).agg(
             *(pl.col(c).first() for c in first),
             start=pl.col("start").filter("used").min().fill_null(pl.col("start").min()),
@@ -161,7 +163,10 @@ def added(frame: pl.LazyFrame, by: Sequence[str], values: Sequence[str], first: 
         if len(groups) == len(f):
             return f.select(*by, *first, "start", *values)
         return groups.select(*by, *first, "start").with_columns(
-            _summed(f, name, groups["members"].to_numpy(), groups["start"].to_numpy(), groups["end"].to_numpy()).alias(name) for name in values
+            _summed(f, name, groups["members"].to_numpy(), groups["start"].to_numpy(), groups["end"].to_numpy()).alias(
+                name
+            )
+            for name in values
         )
 
     return _applied(frame, kernel, schema)
@@ -171,12 +176,42 @@ def _summed(f: pl.DataFrame, name: str, members: Ints, starts: Ints, ends: Ints)
     data, offsets = flat(f[name])
     group_of = np.repeat(np.arange(len(members)), members)
     out_offsets = np.concatenate([[0], np.cumsum(ends - starts)]).astype(np.int64)
-    out = np.zeros(out_offsets[-1])
     begin = out_offsets[group_of] + f["start"].to_numpy() - starts[group_of]
+    lengths = np.diff(offsets)
+    if _short(lengths):
+        into = np.arange(len(data)) + np.repeat(begin - offsets[:-1], lengths)
+        return as_lists(np.bincount(into, weights=data, minlength=out_offsets[-1]).astype(np.float64), out_offsets)
+    out = np.zeros(out_offsets[-1])
     for i, at in enumerate(begin):
         piece = data[offsets[i] : offsets[i + 1]]
         out[at : at + len(piece)] += piece
     return as_lists(out, out_offsets)
+
+
+def _short(lengths: Ints) -> bool:
+    """Whether series are so short that one indexed operation beats a slice for each."""
+    return len(lengths) > 0 and float(lengths.mean()) < 500
+
+
+def _cut_out(data: Floats, offsets: Ints, source: Ints, own: Ints, to: Ints, hours: Ints) -> tuple[Floats, Ints]:
+    """Values of series `source[i]` (which starts at own[i]) over [to[i], to[i] + hours[i]), zero outside its own hours."""
+    out_offsets = np.concatenate([[0], np.cumsum(hours)]).astype(np.int64)
+    out = np.zeros(out_offsets[-1])
+    lengths = np.where(source >= 0, offsets[source + 1] - offsets[source], 0)
+    low = np.maximum(own - to, 0)
+    high = np.minimum(own - to + lengths, hours)
+    inside = high > low
+    if _short(hours):
+        n = np.where(inside, high - low, 0)
+        within = np.arange(n.sum()) - np.repeat(np.cumsum(n) - n, n)
+        out[within + np.repeat(out_offsets[:-1] + low, n)] = data[
+            within + np.repeat(offsets[source] + low + to - own, n)
+        ]
+        return out, out_offsets
+    for i in np.flatnonzero(inside):
+        first = offsets[source[i]] + low[i] + to[i] - own[i]
+        out[out_offsets[i] + low[i] : out_offsets[i] + high[i]] = data[first : first + high[i] - low[i]]
+    return out, out_offsets
 
 
 def aligned(frame: pl.LazyFrame, values: Sequence[str], start: str, length: str) -> pl.LazyFrame:
@@ -184,23 +219,46 @@ def aligned(frame: pl.LazyFrame, values: Sequence[str], start: str, length: str)
 
     def kernel(f: pl.DataFrame) -> pl.DataFrame:
         to, hours, own = f[start].to_numpy(), f[length].to_numpy(), f["start"].to_numpy()
-        out_offsets = np.concatenate([[0], np.cumsum(hours)]).astype(np.int64)
         made = []
         for name in values:
             data, offsets = flat(f[name])
-            if np.array_equal(offsets, out_offsets) and np.array_equal(own, to):
+            if np.array_equal(np.diff(offsets), hours) and np.array_equal(own, to):
                 made.append(f[name])
                 continue
-            out = np.zeros(out_offsets[-1])
-            for i, shift in enumerate(own - to):
-                piece = data[offsets[i] : offsets[i + 1]]
-                low, high = max(shift, 0), min(shift + len(piece), hours[i])
-                if low < high:
-                    out[out_offsets[i] + low : out_offsets[i] + high] = piece[low - shift : high - shift]
-            made.append(as_lists(out, out_offsets).alias(name))
+            made.append(as_lists(*_cut_out(data, offsets, np.arange(len(f)), own, to, hours)).alias(name))
         return f.with_columns(*made, f[start].alias("start"))
 
     return _with(frame, kernel)
+
+
+def beside(
+    frame: pl.LazyFrame, values: str, source: pl.LazyFrame, by: Sequence[str], lists: Sequence[str]
+) -> pl.LazyFrame:
+    """Add the `lists` of the source series with the same `by`, cut to the hours of each series of the frame (those of `values`).
+
+    Hours outside the source's own, and series whose `by` the source does not have, get zeros.
+    """
+    schema = pl.Schema({**frame.collect_schema(), **dict.fromkeys(lists, LIST)})
+    renamed = source.select(*by, source_start="start", **{f"source_{n}": pl.col(n) for n in lists})
+    both = pl.concat([frame.with_columns(is_source=False), renamed.with_columns(is_source=True)], how="diagonal")
+
+    def kernel(f: pl.DataFrame) -> pl.DataFrame:
+        own = f.filter(~pl.col("is_source"))
+        sources = f.filter("is_source").with_row_index("nr")
+        matched = own.select(by).join(
+            sources.select(*by, "nr", "source_start"), on=by, how="left", maintain_order="left", validate="m:1"
+        )
+        nr = matched["nr"].cast(pl.Int64).fill_null(-1).to_numpy()
+        hours = own[values].list.len().cast(pl.Int64).to_numpy()
+        to = own["start"].to_numpy()
+        begin = matched["source_start"].fill_null(0).to_numpy()
+        made = []
+        for name in lists:
+            data, offsets = flat(sources[f"source_{name}"])
+            made.append(as_lists(*_cut_out(data, offsets, nr, begin, to, hours)).alias(name))
+        return own.select(n for n in schema if n not in lists).with_columns(made).select(list(schema))
+
+    return _applied(both, kernel, schema)
 
 
 def kept_for(frame: pl.LazyFrame, values: str, hours: str, into: str) -> pl.LazyFrame:
@@ -226,7 +284,9 @@ def from_rows(rows: pl.LazyFrame, by: Sequence[str], values: Sequence[str]) -> p
     def kernel(f: pl.DataFrame) -> pl.DataFrame:
         f = f.with_columns(index=hour_index(pl.col("hour")))
         groups = f.group_by(by).agg(start=pl.col("index").min(), end=pl.col("index").max() + 1).sort(by)
-        groups = groups.with_columns(offset=(pl.col("end") - pl.col("start")).cum_sum() - (pl.col("end") - pl.col("start")))
+        groups = groups.with_columns(
+            offset=(pl.col("end") - pl.col("start")).cum_sum() - (pl.col("end") - pl.col("start"))
+        )
         placed = f.join(groups, on=by, how="left", maintain_order="left", nulls_equal=True)
         at = placed.select(pl.col("offset") + pl.col("index") - pl.col("start")).to_series().to_numpy()
         lengths = (groups["end"] - groups["start"]).to_numpy()
@@ -239,6 +299,20 @@ def from_rows(rows: pl.LazyFrame, by: Sequence[str], values: Sequence[str]) -> p
         return groups.select(*by, "start").with_columns(made)
 
     return _applied(rows, kernel, schema)
+
+
+def stretches(rows: pl.LazyFrame, by: Sequence[str], values: Sequence[str]) -> pl.LazyFrame:
+    """Rows (`by`, `hour`, values) to one series per `by` and unbroken stretch of hours: for what is seldom there, as users of a cluster."""
+    index = hour_index(pl.col("hour"))
+    ordered = rows.select(*by, *values, index=index).sort(*by, "index")
+    new = pl.any_horizontal(
+        *(pl.col(k).ne_missing(pl.col(k).shift(1)) for k in by), pl.col("index") != pl.col("index").shift(1) + 1
+    )
+    numbered = ordered.with_columns(stretch=new.fill_null(True).cum_sum())
+    grouped = numbered.group_by("stretch", maintain_order=True).agg(
+        *(pl.col(k).first() for k in by), pl.col("index").first().alias("start"), *values
+    )
+    return grouped.drop("stretch").sort(*by, "start")
 
 
 def rows_of(frame: pl.LazyFrame, values: Iterable[str]) -> pl.LazyFrame:

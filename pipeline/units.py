@@ -95,7 +95,7 @@ def registry() -> Any:
     """The pint registry (imported on first use: pint takes most of a second)."""
     import pint
 
-    units = pint.UnitRegistry(None, non_int_type=Fraction)
+    units: Any = pint.UnitRegistry(None, non_int_type=Fraction)
     units.load_definitions(DEFINITIONS.strip().splitlines())
     return units
 
@@ -133,6 +133,5 @@ def factor(source: str, canonical: str) -> float:
 
 def suggestion(unit: str) -> str | None:
     """A known unit that differs from a misspelt one only in upper and lower case."""
-    common = ("kB MB GB TB B kWh Wh W kW g kg t s min h day year kB_ram MB_ram GB_ram TB_ram GiB_ram MB_stored GB_stored TB_stored kB_stored"
-              " cpu_core gpu occurrence g/kWh kg/kWh kWh/GB").split()  # fmt: skip
+    common = ["kB", "MB", "GB", "TB", "B", "kWh", "Wh", "W", "kW", "g", "kg", "t", "s", "min", "h", "day", "year", "kB_ram", "MB_ram", "GB_ram", "TB_ram", "GiB_ram", "MB_stored", "GB_stored", "TB_stored", "kB_stored", "cpu_core", "gpu", "occurrence", "g/kWh", "kg/kWh", "kWh/GB"]  # fmt: skip
     return next((known for known in common if known.lower() == unit.lower() and known != unit), None)

@@ -9,7 +9,14 @@ LONGEST_VALUE = 80
 
 
 def violation(
-    table: str, rule: str, expected: str, *, file: str | None = None, row: int | None = None, column: str | None = None, value: object = None
+    table: str,
+    rule: str,
+    expected: str,
+    *,
+    file: str | None = None,
+    row: int | None = None,
+    column: str | None = None,
+    value: object = None,
 ) -> pl.DataFrame:
     """One broken rule."""
     shown = None if value is None else str(value)
@@ -17,10 +24,21 @@ def violation(
 
 
 def violations_at(
-    table: str, rule: str, frame: pl.DataFrame, *, column: str | None, value: str | pl.Expr | None, expected: str | pl.Expr, file: str | None = None
+    table: str,
+    rule: str,
+    frame: pl.DataFrame,
+    *,
+    column: str | None,
+    value: str | pl.Expr | None,
+    expected: str | pl.Expr,
+    file: str | None = None,
 ) -> pl.DataFrame:
     """One broken rule per row of `frame`, whose column `row` counts data rows from 1; `expected` may be an expression."""
-    as_text = pl.lit(None, dtype=pl.String) if value is None else (pl.col(value) if isinstance(value, str) else value).cast(pl.String)
+    as_text = (
+        pl.lit(None, dtype=pl.String)
+        if value is None
+        else (pl.col(value) if isinstance(value, str) else value).cast(pl.String)
+    )
     row = pl.col("row").cast(pl.Int64) if "row" in frame.columns else pl.lit(None, dtype=pl.Int64)
     return frame.select(
         table=pl.lit(table),
@@ -58,7 +76,9 @@ def lines(violations: pl.DataFrame) -> list[str]:
         text += [_line(row) for row in group.head(SHOWN_PER_RULE).iter_rows(named=True)]
         if (more := len(group) - SHOWN_PER_RULE) > 0:
             first = group.row(0, named=True)
-            text.append(f"{printable(str(first['table']))}, column {printable(str(first['column']))}: {more} more rows break the same rule")
+            text.append(
+                f"{printable(str(first['table']))}, column {printable(str(first['column']))}: {more} more rows break the same rule"
+            )
     return text
 
 

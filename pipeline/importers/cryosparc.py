@@ -80,28 +80,8 @@ LISTS = ("workspace_uids", "parents", "children", "tags", "starred_by", "PID_wor
 
 _JOB = Properties(
     JOBS,
-    """_id id uid uid_num project_uid project_uid_num title description type job_type status status_num
-    spec.type spec.ui_tile_width spec.ui_tile_height spec.resource_spec.cpu spec.resource_spec.gpu
-    spec.resource_spec.ram spec.resource_spec.ssd created_at created_by_user_id created_by_job_uid cloned_from
-    updated_at queued_at queued_by_user_id queued_to_lane queued_to_hostname queue_status queue_message queued_job_hash
-    priority no_check_inputs_ready requeue_windows_ends_at tokens_requested_at tokens_acquired_at num_tokens
-    last_scheduled_at started_at launched_at running_at waiting_at completed_at failed_at killed_at heartbeat_at
-    completed_count has_error has_warning PID_monitor PID_main interactive_port run_as_user job_sig oversubscribe_gpus
-    cluster_job_id cluster_job_status cluster_job_status_code cluster_job_monitor_event_id cluster_job_monitor_retries
-    cluster_job_monitor_last_run_at cluster_job_submission_script job_dir job_dir_size job_dir_size_last_updated
-    intermediate_results_size_bytes intermediate_results_size_last_updated last_intermediate_data_cleared_at
-    last_intermediate_data_cleared_amount version_created version autodump dumped_at last_dumped_version
-    last_exported_at last_exported_location last_exported_version imported_at import_status attach_status deleted
-    deleting deleted_at is_experiment is_final_result is_ancestor_of_final_result enable_bench last_accessed.name
-    last_accessed.accessed_at workflow.id workflow.jobId workflow.run instance_information.platform_node
-    instance_information.platform_release instance_information.platform_version
-    instance_information.platform_architecture instance_information.arch instance_information.cpu_model
-    instance_information.physical_cores instance_information.max_cpu_freq instance_information.total_memory
-    instance_information.available_memory instance_information.used_memory instance_information.ofd_soft_limit
-    instance_information.ofd_hard_limit instance_information.driver_version instance_information.toolkit_version
-    instance_information.CUDA_version instance_information.nvrtc_version instance_information.version""".split(),
-    as_json="""spec.params spec.inputs spec.outputs cluster_job_custom_vars bench progress
-    input_slot_groups output_result_groups output_results params_base params_spec params_secs""".split(),
+    ["_id", "id", "uid", "uid_num", "project_uid", "project_uid_num", "title", "description", "type", "job_type", "status", "status_num", "spec.type", "spec.ui_tile_width", "spec.ui_tile_height", "spec.resource_spec.cpu", "spec.resource_spec.gpu", "spec.resource_spec.ram", "spec.resource_spec.ssd", "created_at", "created_by_user_id", "created_by_job_uid", "cloned_from", "updated_at", "queued_at", "queued_by_user_id", "queued_to_lane", "queued_to_hostname", "queue_status", "queue_message", "queued_job_hash", "priority", "no_check_inputs_ready", "requeue_windows_ends_at", "tokens_requested_at", "tokens_acquired_at", "num_tokens", "last_scheduled_at", "started_at", "launched_at", "running_at", "waiting_at", "completed_at", "failed_at", "killed_at", "heartbeat_at", "completed_count", "has_error", "has_warning", "PID_monitor", "PID_main", "interactive_port", "run_as_user", "job_sig", "oversubscribe_gpus", "cluster_job_id", "cluster_job_status", "cluster_job_status_code", "cluster_job_monitor_event_id", "cluster_job_monitor_retries", "cluster_job_monitor_last_run_at", "cluster_job_submission_script", "job_dir", "job_dir_size", "job_dir_size_last_updated", "intermediate_results_size_bytes", "intermediate_results_size_last_updated", "last_intermediate_data_cleared_at", "last_intermediate_data_cleared_amount", "version_created", "version", "autodump", "dumped_at", "last_dumped_version", "last_exported_at", "last_exported_location", "last_exported_version", "imported_at", "import_status", "attach_status", "deleted", "deleting", "deleted_at", "is_experiment", "is_final_result", "is_ancestor_of_final_result", "enable_bench", "last_accessed.name", "last_accessed.accessed_at", "workflow.id", "workflow.jobId", "workflow.run", "instance_information.platform_node", "instance_information.platform_release", "instance_information.platform_version", "instance_information.platform_architecture", "instance_information.arch", "instance_information.cpu_model", "instance_information.physical_cores", "instance_information.max_cpu_freq", "instance_information.total_memory", "instance_information.available_memory", "instance_information.used_memory", "instance_information.ofd_soft_limit", "instance_information.ofd_hard_limit", "instance_information.driver_version", "instance_information.toolkit_version", "instance_information.CUDA_version", "instance_information.nvrtc_version", "instance_information.version"],
+    as_json=["spec.params", "spec.inputs", "spec.outputs", "cluster_job_custom_vars", "bench", "progress", "input_slot_groups", "output_result_groups", "output_results", "params_base", "params_spec", "params_secs"],
     elsewhere=[
         *LISTS,
         "resources_allocated",
@@ -114,19 +94,17 @@ _JOB = Properties(
     columns={"_id": "id"},
     instant=instant_of_iso,
 )
-_CONFIG = """type ssh_str resource_fixed.SSD monitor_port
-    send_cmd_tpl qsub_cmd_tpl qstat_cmd_tpl qdel_cmd_tpl qinfo_cmd_tpl script_tpl""".split()
+_CONFIG = ["type", "ssh_str", "resource_fixed.SSD", "monitor_port", "send_cmd_tpl", "qsub_cmd_tpl", "qstat_cmd_tpl", "qdel_cmd_tpl", "qinfo_cmd_tpl", "script_tpl"]
 _CONFIG_JSON = (
-    """resource_slots.CPU resource_slots.GPU resource_slots.RAM custom_vars tpl_vars custom_var_names""".split()
+    ["resource_slots.CPU", "resource_slots.GPU", "resource_slots.RAM", "custom_vars", "tpl_vars", "custom_var_names"]
 )
 _RESOURCES = Properties(
     RESOURCES,
     [
-        *"lane lane_type hostname licenses_acquired fixed.SSD".split(),
+        *["lane", "lane_type", "hostname", "licenses_acquired", "fixed.SSD"],
         *(
             f"target.{n}"
-            for n in """name title desc lane hostname arch worker_bin_path
-            cache_path cache_reserve_mb cache_quota_mb""".split()
+            for n in ["name", "title", "desc", "lane", "hostname", "arch", "worker_bin_path", "cache_path", "cache_reserve_mb", "cache_quota_mb"]
         ),
         *(f"target.{place}{n}" for place in ("", "config.") for n in _CONFIG),
     ],
@@ -147,8 +125,7 @@ _BUILD_ERROR = Properties(BUILD_ERRORS, ["type", "input_type"], as_json=["loc", 
 _TILE_IMAGE = Properties(TILE_IMAGES, ["name", "fileid", "num_rows", "num_cols"], instant=instant_of_iso)
 _GPU = Properties(
     GPUS,
-    """id name mem power_limit bus_id persistence_mode sw_power_limit hw_power_limit
-    max_pcie_link_gen current_pcie_link_gen temperature gpu_utilization memory_utilization driver_version""".split(),
+    ["id", "name", "mem", "power_limit", "bus_id", "persistence_mode", "sw_power_limit", "hw_power_limit", "max_pcie_link_gen", "current_pcie_link_gen", "temperature", "gpu_utilization", "memory_utilization", "driver_version"],
     as_json=["compute_mode"],
     instant=instant_of_iso,
 )

@@ -90,6 +90,8 @@ class RunLog:
     """`place` and whatever columns of `servers` the records tell of it (compute, ram, server_type, name ...), in canonical units."""
     aliases: Mapping[str, str] = field(default_factory=dict)
     """Another name that a `--servers` table may know a place by: the lane that a machine belongs to."""
+    capacity_source: tuple[str, str] | None = None
+    """Where the figures of `places` come from, and how far they can be trusted (low, medium, high): noted in `sources`."""
     horizon: datetime | None = None
     """When the log was taken; without it, the latest instant of its runs."""
     warnings: tuple[str, ...] = ()
@@ -104,7 +106,8 @@ def write_runs(model: Path, log: RunLog, *, servers: Path | None = None, strict:
         raise InputError(_strict_message(report, rejects))
     places = [str(p) for p in runs.select(pl.col("place").unique().sort()).collect().to_series()]
     server_of = servers_of_places(places, servers, report, log.aliases)
-    mapped = runs.with_columns(server_id=pl.col("place").replace_strict(server_of, return_dtype=pl.String, default=None))
+    known = pl.LazyFrame({"place": list(server_of), "server_id": list(server_of.values())}, schema={"place": pl.String, "server_id": pl.String})
+    mapped = runs.join(known, on="place", how="left", validate="m:1", maintain_order="left")  # replace_strict would not stream
     tables: dict[Table, Frame] = {INPUTS["job_runs"]: mapped}
     tables[INPUTS["job_run_intervals"]] = INPUTS["job_run_intervals"].empty() if log.intervals is None else log.intervals
     for table, frame in {**tables, **log.details}.items():
@@ -252,7 +255,20 @@ def _draft_servers(model: Path, log: RunLog, server_of: Mapping[str, str], repor
         pl.col("name").fill_null(pl.col("server_id")), pl.col("server_type").fill_null("on-premise"), pl.col("compute_unit").fill_null("cpu_core")
     )
     report.tables["servers"] = add_rows(model, INPUTS["servers"], draft.select(pl.col(DRAFTED).cast(pl.String)), replace=False)
+    _note_sources(model, log, draft, report)
     report.warnings.append(f"{draft.height} servers drafted in {model / 'servers.csv'}: fill in the empty figures (wattrow check names them)")
+
+
+def _note_sources(model: Path, log: RunLog, draft: pl.DataFrame, report: ImportReport) -> None:
+    """Note where the drafted figures come from."""
+    if log.capacity_source is None:
+        return
+    source, confidence = log.capacity_source
+    figures = draft.select("server_id", pl.col("compute", "ram").cast(pl.String)).unpivot(index="server_id", variable_name="column")
+    told = figures.filter(pl.col("value").is_not_null()).sort("server_id", "column")
+    if not told.is_empty():
+        rows = told.select(table=pl.lit("servers"), row_id="server_id", column="column", source=pl.lit(source), confidence=pl.lit(confidence))
+        report.tables["sources"] = add_rows(model, INPUTS["sources"], rows, replace=True)
 
 
 def _of_one_server(columns: Iterable[str]) -> list[pl.Expr]:

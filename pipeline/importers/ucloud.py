@@ -53,22 +53,14 @@ _SLURM_ID = re.compile(r"([^/]+)/(\d+)(?:/\d+)?")
 
 _JOB = Properties(
     JOBS,
-    """id createdAt owner.createdBy owner.project providerGeneratedId output.outputFolder
-    specification.product.id specification.product.category specification.product.provider
-    specification.application.name specification.application.version specification.name specification.hostname
-    specification.replicas specification.allowDuplicateJob specification.timeAllocation.hours
-    specification.timeAllocation.minutes specification.timeAllocation.seconds specification.openedFile
-    specification.restartOnExit specification.sshEnabled
-    status.state status.startedAt status.expiresAt status.allowRestart status.jobParametersJson.siteVersion
-    status.jobParametersJson.machineType.cpu status.jobParametersJson.machineType.memoryInGigs""".split(),
-    as_json="""permissions.myself billing specification.labels specification.parameters specification.resources
-    status.resolvedApplication status.resolvedSupport status.jobParametersJson.resolvedResources""".split(),
+    ["id", "createdAt", "owner.createdBy", "owner.project", "providerGeneratedId", "output.outputFolder", "specification.product.id", "specification.product.category", "specification.product.provider", "specification.application.name", "specification.application.version", "specification.name", "specification.hostname", "specification.replicas", "specification.allowDuplicateJob", "specification.timeAllocation.hours", "specification.timeAllocation.minutes", "specification.timeAllocation.seconds", "specification.openedFile", "specification.restartOnExit", "specification.sshEnabled", "status.state", "status.startedAt", "status.expiresAt", "status.allowRestart", "status.jobParametersJson.siteVersion", "status.jobParametersJson.machineType.cpu", "status.jobParametersJson.machineType.memoryInGigs"],
+    as_json=["permissions.myself", "billing", "specification.labels", "specification.parameters", "specification.resources", "status.resolvedApplication", "status.resolvedSupport", "status.jobParametersJson.resolvedResources"],
     elsewhere=["updates", "permissions.others", "acl", "status.resolvedProduct", "status.jobParametersJson.request"],
     instant=instant_of_milliseconds,
 )
 _UPDATE = Properties(
     UPDATES,
-    "timestamp state status outputFolder expectedState expectedDifferentState newTimeAllocation allowRestart".split(),
+    ["timestamp", "state", "status", "outputFolder", "expectedState", "expectedDifferentState", "newTimeAllocation", "allowRestart"],
     as_json=["resourceList", "newMounts"],
     instant=instant_of_milliseconds,
 )
@@ -80,12 +72,7 @@ _GRANT = Properties(
 )
 _PRODUCT = Properties(
     PRODUCTS,
-    """type id name description productType category.name category.provider category.productType
-    category.accountingUnit.name category.accountingUnit.namePlural category.accountingUnit.floatingPoint
-    category.accountingUnit.displayFrequencySuffix category.accountingFrequency category.freeToUse
-    category.allowSubAllocations cpu cpuModel memoryInGigs memoryModel gpu gpuModel fraction.numerator
-    fraction.denominator price pricePerUnit unitOfPrice chargeType
-    freeToUse hiddenInGrantApplications usage balance maxUsableBalance priority version""".split(),
+    ["type", "id", "name", "description", "productType", "category.name", "category.provider", "category.productType", "category.accountingUnit.name", "category.accountingUnit.namePlural", "category.accountingUnit.floatingPoint", "category.accountingUnit.displayFrequencySuffix", "category.accountingFrequency", "category.freeToUse", "category.allowSubAllocations", "cpu", "cpuModel", "memoryInGigs", "memoryModel", "gpu", "gpuModel", "fraction.numerator", "fraction.denominator", "price", "pricePerUnit", "unitOfPrice", "chargeType", "freeToUse", "hiddenInGrantApplications", "usage", "balance", "maxUsableBalance", "priority", "version"],
     instant=instant_of_milliseconds,
 )
 

@@ -42,7 +42,9 @@ def identifier(
 
 def text(description: str, *, optional: bool = True, **more: Any) -> dy.String:
     """Free text, for people."""
-    return dy.String(nullable=optional, description=description, metadata=_meta(None, None if optional else REQUIRED), **more)
+    return dy.String(
+        nullable=optional, description=description, metadata=_meta(None, None if optional else REQUIRED), **more
+    )
 
 
 def category(description: str, values: tuple[str, ...], *, default: object = REQUIRED) -> dy.String:
@@ -60,9 +62,9 @@ def quantity(
     description: str,
     *,
     default: object = REQUIRED,
-    min: float | None = 0,  # noqa: A002 - dataframely's word
+    min: float | None = 0,
     above: float | None = None,
-    max: float | None = None,  # noqa: A002 - dataframely's word
+    max: float | None = None,
 ) -> dy.Float64:
     """A number with a unit, finite, at least `min` (or above `above`), at most `max`."""
     return dy.Float64(
@@ -75,10 +77,23 @@ def quantity(
     )
 
 
-def whole(description: str, *, unit: str = "1", key: bool = False, default: object = REQUIRED, min: int = 0, max: int | None = None) -> dy.Int64:  # noqa: A002
+def whole(
+    description: str,
+    *,
+    unit: str = "1",
+    key: bool = False,
+    default: object = REQUIRED,
+    min: int = 0,
+    max: int | None = None,
+) -> dy.Int64:
     """A whole number."""
     return dy.Int64(
-        nullable=default is None, primary_key=key, min=min, max=max, description=description, metadata=_meta(unit, default)
+        nullable=default is None,
+        primary_key=key,
+        min=min,
+        max=max,
+        description=description,
+        metadata=_meta(unit, default),
     )
 
 

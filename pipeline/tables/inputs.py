@@ -11,6 +11,10 @@ SERVER_TABLES = ("servers", "gpu_servers", "cloud_servers")
 SERVICE_TABLES = ("services", "video_streaming_services")
 JOB_TABLES = ("jobs", "video_streaming_jobs")
 
+LONGEST_HOURS = 200 * 8766.0
+"""Two centuries: no request, step or deployment lasts longer, and a longer one is a mistake of unit."""
+LONGEST_SECONDS = LONGEST_HOURS * 3600
+
 
 class _Named(dy.Schema):
     name = text("A description for people.")
@@ -22,7 +26,11 @@ class _AnyServer(dy.Schema):
     server_type = category("How instances are provisioned.", SERVER_TYPES)
     lifespan = quantity("year", "Time before an instance is replaced; its embodied carbon is spread over it.", above=0)
     power_usage_effectiveness = quantity("1", "Datacentre overhead on the power of an instance.", default=1.0, min=1)
-    average_carbon_intensity = quantity("g/kWh", "Average grid intensity where the server runs; may stay empty where `carbon_intensity` covers its zone.", default=None)
+    average_carbon_intensity = quantity(
+        "g/kWh",
+        "Average grid intensity where the server runs; may stay empty where `carbon_intensity` covers its zone.",
+        default=None,
+    )
     zone = text("Grid zone: hours of `carbon_intensity` with this zone replace the average.")
     utilization_rate = quantity("1", "Part of an instance that jobs and services may use.", default=1.0, above=0, max=1)
     base_ram_consumption = quantity("GB_ram", "RAM held on every instance whatever runs.", default=0.0)
@@ -43,7 +51,9 @@ class Servers(_Named, _AnyServer):
     """One row per server: a kind of machine, of which as many instances run as its jobs need."""
 
     server_id = identifier("The server.", key=True)
-    compute_unit = category("What compute is counted in.", COMPUTE_UNITS, default="cpu_core")
+    compute_unit = category(
+        "What compute is counted in; empty: as the unit of `compute` says, else cpu_core.", COMPUTE_UNITS, default=None
+    )
     carbon_footprint_fabrication = quantity("kg", "Embodied carbon of one instance.")
     power = quantity("W", "Electrical power of one fully loaded instance, before PUE.")
     idle_power = quantity("W", "Electrical power of one instance that is on and runs nothing.")
@@ -112,7 +122,7 @@ class Jobs(_Named):
     service_id = identifier("The service that runs it.", references=SERVICE_TABLES, optional=True)
     data_transferred = quantity("MB", "Data sent and received by one invocation.", default=0.0)
     data_stored = quantity("MB_stored", "Data one invocation adds to the storage.", default=0.0)
-    request_duration = quantity("s", "Time one invocation holds its resources.")
+    request_duration = quantity("s", "Time one invocation holds its resources.", max=LONGEST_SECONDS)
     compute_needed = quantity("compute_unit", "Compute held by one invocation.")
     ram_needed = quantity("GB_ram", "RAM held by one invocation.")
 
@@ -126,8 +136,12 @@ class VideoStreamingJobs(_Named):
 
     job_id = identifier("The job.", key=True)
     service_id = identifier("The streaming service.", references=("video_streaming_services",))
-    resolution = text("Text that holds the two pixel counts, `(W x H)`.", optional=False, check={"resolution": lambda c: c.str.contains(r"\([1-9]\d{0,6} x [1-9]\d{0,6}\)")})
-    video_duration = quantity("s", "Length of the video.")
+    resolution = text(
+        "Text that holds the two pixel counts, `(W x H)`.",
+        optional=False,
+        check={"resolution": lambda c: c.str.contains(r"\([1-9]\d{0,6} x [1-9]\d{0,6}\)")},
+    )
+    video_duration = quantity("s", "Length of the video.", max=LONGEST_SECONDS)
     refresh_rate = quantity("1/s", "Frames per second.")
     data_stored = quantity("MB_stored", "Data one invocation adds to the storage.", default=0.0)
 
@@ -139,7 +153,7 @@ class Storages(_Named):
     storage_capacity = quantity("TB_stored", "Capacity of one instance.", above=0)
     carbon_footprint_fabrication_per_storage_capacity = quantity("kg/TB_stored", "Embodied carbon per capacity.")
     data_replication_factor = quantity("1", "Copies kept of everything.", default=1.0)
-    data_storage_duration = quantity("h", "Time data is kept; counted up to whole hours.")
+    data_storage_duration = quantity("h", "Time data is kept; counted up to whole hours.", max=1e9)
     base_storage_need = quantity("TB_stored", "Data held whatever jobs store.", default=0.0)
     lifespan = quantity("year", "Time before an instance is replaced.", above=0)
     fixed_nb_of_instances = whole("Number of instances deployed, where fixed.", default=None)
@@ -149,7 +163,9 @@ class Countries(_Named):
     """One row per country: where users are."""
 
     country_id = identifier("The country.", key=True)
-    average_carbon_intensity = quantity("g/kWh", "Average grid intensity; may stay empty where `carbon_intensity` covers its zone.", default=None)
+    average_carbon_intensity = quantity(
+        "g/kWh", "Average grid intensity; may stay empty where `carbon_intensity` covers its zone.", default=None
+    )
     zone = text("Grid zone: hours of `carbon_intensity` with this zone replace the average.")
     timezone = text("IANA name of the civil time.", optional=False)
 
@@ -197,7 +213,7 @@ class UsagePatterns(_Clocked):
 class EdgeUsagePatterns(_Clocked):
     """One row per edge usage pattern: a fleet of devices deployed in a country."""
 
-    usage_span = quantity("h", "Time a deployed device stays in use.")
+    usage_span = quantity("h", "Time a deployed device stays in use.", max=LONGEST_HOURS)
 
 
 class UsagePatternJourneys(dy.Schema):
@@ -246,7 +262,7 @@ class UsageSteps(_Named):
     """One row per step of a journey."""
 
     usage_journey_step_id = identifier("The step.", key=True)
-    user_time_spent = quantity("s", "Time a user spends in it.")
+    user_time_spent = quantity("s", "Time a user spends in it.", max=LONGEST_SECONDS)
 
 
 class UsageStepJobs(dy.Schema):

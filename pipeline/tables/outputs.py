@@ -64,12 +64,17 @@ class NeedRun(dy.Schema):
     hour = hour(HOUR)
     runs_started = whole("Runs that started in the hour.", unit="occurrence")
     runs_ended = whole("Runs that ended in the hour.", unit="occurrence")
-    runs_running = quantity("1", "Runs under way, on average over the hour.")
+    runs_running = whole("Runs that held their resources at some time in the hour.", unit="occurrence")
+    run_hours = quantity("h", "Time the runs were under way within the hour.")
     core_hours = quantity("cpu_core*h", "Cores held times time held within the hour.")
     gpu_hours = quantity("gpu*h", "GPUs held times time held within the hour.")
     ram_hours = quantity("GB_ram*h", "Memory held times time held within the hour.")
     wait_hours = quantity("h", "Time from submission to start of the runs that started in the hour.")
-    measured_energy = quantity("kWh", "Energy measured for the runs, spread evenly over their running time; empty where none was measured.", default=None)
+    measured_energy = quantity(
+        "kWh",
+        "Energy measured for the runs, spread evenly over their running time; empty where none was measured.",
+        default=None,
+    )
 
 
 class NeedServer(dy.Schema):
@@ -104,7 +109,9 @@ class InstancesCapacity(dy.Schema):
     server_id = identifier(SERVER, key=True)
     occupied_ram_per_instance = quantity("GB_ram", "RAM the server and its services hold on every instance.")
     available_ram_per_instance = quantity("GB_ram", "RAM an instance has for jobs.", above=0)
-    occupied_compute_per_instance = quantity("compute_unit", "Compute the server and its services hold on every instance.")
+    occupied_compute_per_instance = quantity(
+        "compute_unit", "Compute the server and its services hold on every instance."
+    )
     available_compute_per_instance = quantity("compute_unit", "Compute an instance has for jobs.", above=0)
 
 
@@ -137,7 +144,9 @@ class EnergyServer(dy.Schema):
     energy_footprint = quantity("kg", "Carbon of that energy.")
     instances_fabrication_footprint = quantity("kg", "Embodied carbon of the instances, this hour's part.")
     carbon_intensity = quantity("g/kWh", "Grid intensity used for the hour.")
-    carbon_intensity_source = category("Whether that intensity is the hour's own or the average.", ("hourly", "average"))
+    carbon_intensity_source = category(
+        "Whether that intensity is the hour's own or the average.", ("hourly", "average")
+    )
 
 
 class EnergyStorage(dy.Schema):
@@ -178,7 +187,11 @@ class RepartitionServer(dy.Schema):
     hour = hour(HOUR)
     weight = quantity("1", "The job's weight: its part of an instance's compute plus of its RAM.")
     weight_sum = quantity("1", "Sum of the weights of all jobs of the server (repeated per job: take max).")
-    share = quantity("1", "weight / weight_sum; 1 for every job where nobody weighs anything in the hour; empty where nobody ever does.", default=None)
+    share = quantity(
+        "1",
+        "weight / weight_sum; 1 for every job where nobody weighs anything in the hour; empty where nobody ever does.",
+        default=None,
+    )
 
 
 class RepartitionStorage(dy.Schema):
@@ -189,7 +202,11 @@ class RepartitionStorage(dy.Schema):
     hour = hour(HOUR)
     weight = quantity("TB_stored", "The job's kept data and its equal part of what is not jobs' data.")
     weight_sum = quantity("TB_stored", "Sum of the weights of all jobs (repeated per job: take max).")
-    share = quantity("1", "weight / weight_sum; 1 for every job where nobody weighs anything in the hour; empty where nobody ever does.", default=None)
+    share = quantity(
+        "1",
+        "weight / weight_sum; 1 for every job where nobody weighs anything in the hour; empty where nobody ever does.",
+        default=None,
+    )
 
 
 class RepartitionJob(dy.Schema):
@@ -201,10 +218,32 @@ class RepartitionJob(dy.Schema):
     server_id = identifier(SERVER, key=True)
     fabrication_weight = quantity("1", "The container's weight for embodied carbon.")
     fabrication_weight_sum = quantity("1", "Sum over the job's containers (repeated per container: take max).")
-    fabrication_share = quantity("1", "fabrication_weight / fabrication_weight_sum; 1 where the hour's sum is 0; empty where it always is.", default=None)
+    fabrication_share = quantity(
+        "1",
+        "fabrication_weight / fabrication_weight_sum; 1 where the hour's sum is 0; empty where it always is.",
+        default=None,
+    )
     usage_weight = quantity("g/kWh", "The container's weight for the carbon of use.")
     usage_weight_sum = quantity("g/kWh", "Sum over the job's containers (repeated per container: take max).")
-    usage_share = quantity("1", "usage_weight / usage_weight_sum; 1 where the hour's sum is 0; empty where it always is.", default=None)
+    usage_share = quantity(
+        "1", "usage_weight / usage_weight_sum; 1 where the hour's sum is 0; empty where it always is.", default=None
+    )
+
+
+class DerivedCell(dy.Schema):
+    """One row per way in which a usage pattern triggers a job: position of a step in a journey, or server need in an edge journey."""
+
+    job_id = identifier(JOB, key=True)
+    usage_pattern_id = identifier(PATTERN, key=True)
+    container_id = identifier(CONTAINER, key=True)
+    journey_id = identifier("The journey or edge journey.", key=True)
+    position = whole("Position of the step in the journey; 0 for server needs.", key=True)
+    server_id = identifier(SERVER)
+    kind = category("Which kind of container.", ("step", "server_need"))
+    delay_hours = whole("Whole hours between the start of a journey and the step.", unit="h")
+    times_in_journey = quantity("1", "Times the container is gone through there.")
+    times_in_container = quantity("1", "Invocations each time.")
+    times = quantity("1", "Invocations per journey start (edge: per volume and device).")
 
 
 SOURCE_KINDS = ("server", "storage", "network", "device")
@@ -233,7 +272,9 @@ class DerivedServer(dy.Schema):
     name = text("A description for people.")
     server_type = text("How instances are provisioned.", optional=False)
     compute_unit = text("What compute is counted in.", optional=False)
-    carbon_footprint_fabrication = quantity("kg", "Embodied carbon of one instance; GPU servers: chassis + per GPU * GPUs.")
+    carbon_footprint_fabrication = quantity(
+        "kg", "Embodied carbon of one instance; GPU servers: chassis + per GPU * GPUs."
+    )
     power = quantity("W", "Power of one fully loaded instance; GPU servers: per GPU * GPUs.")
     idle_power = quantity("W", "Power of one idle instance; GPU servers: per GPU * GPUs.")
     lifespan = quantity("year", "Time before an instance is replaced.")
@@ -271,7 +312,9 @@ class DerivedJob(dy.Schema):
     data_transferred = quantity("MB", "Data per invocation; streaming: bitrate * video duration.")
     data_stored = quantity("MB_stored", "Data one invocation adds to the storage.")
     request_duration = quantity("s", "Time one invocation holds its resources; streaming: video duration.")
-    compute_needed = quantity("compute_unit", "Compute held by one invocation; streaming: static_delivery_cpu_cost * bitrate.")
+    compute_needed = quantity(
+        "compute_unit", "Compute held by one invocation; streaming: static_delivery_cpu_cost * bitrate."
+    )
     ram_needed = quantity("GB_ram", "RAM held by one invocation; streaming: ram_buffer_per_user.")
     bitrate = quantity("MB/s", "Streaming: pixels * bits_per_pixel * refresh_rate.", default=None)
     never_in_flight = flag("True where request_duration is 0: occurrences count, needs are zero.", default=False)

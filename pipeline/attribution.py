@@ -1,0 +1,212 @@
+"""One partition of servers, second half: weights and shares, networks, and every gram passed on to its cells."""
+
+import polars as pl
+from polars import col
+
+from pipeline.partition import RUN_NEEDS, Chunk, ServerTables, Work, columns_of, sliced
+from pipeline.series import LIST, rows_of, stretches
+from pipeline.stages.energy import network
+from pipeline.stages.need import job, storage_job
+from pipeline.stages.repartition import footprint, hours
+from pipeline.stages.repartition import job as repartition_job
+from pipeline.stages.repartition import server as repartition_server
+from pipeline.stages.repartition import storage as repartition_storage
+
+CELL_VALUES = ["avg_occurrences", "data_transferred", "data_stored", "compute_need", "ram_need"]
+
+
+def attribute(work: Work, tables: ServerTables) -> None:
+    """Write everything of the partition that the second half makes."""
+    if not any(t.startswith("repartition.") or t == "energy.network" for t in work.settings.wanted):
+        return
+    series, rates = hours.of_servers(
+        tables.need, tables.instances, tables.energy, tables.volumes, work.services, work.servers, work.capacity,
+        attribution_key=work.settings.attribution_key,
+    )  # fmt: skip
+    series, rates = series.collect().lazy(), rates.collect().lazy()
+    stores = (
+        repartition_storage.of_storages(
+            tables.storage_need, tables.storage_instances, tables.storage_energy, work.backing
+        )
+        .collect()
+        .lazy()
+    )
+    totals = cell_totals(work) if work.wants("repartition.footprint") else None
+    for piece in work.chunks():
+        if work.wants("repartition.server"):
+            write_server_shares(work, piece, series, rates)
+        if work.wants("repartition.storage"):
+            shares = repartition_storage.build(piece.kept, stores, work.number_of_jobs)
+            work.write(
+                "repartition.storage", pl.concat(map(repartition_storage.rows, sliced(shares, "weight"))), piece.name
+            )
+        if work.wants("repartition.job"):
+            shares = job_shares(work, piece)
+            work.write(
+                "repartition.job",
+                pl.concat(map(repartition_job.rows, sliced(shares, "fabrication_weight"))),
+                piece.name,
+            )
+        if work.wants("energy.network"):
+            write_networks(work, piece)
+        if totals is not None:
+            parts = footprints(work, piece, tables, series, rates, stores, totals)
+            work.write("repartition.footprint", pl.concat(parts), piece.name)
+    if totals is not None:
+        write_unallocated(work, tables)
+
+
+def write_server_shares(work: Work, piece: Chunk, series: pl.LazyFrame, rates: pl.LazyFrame) -> None:
+    """repartition.server of one range of jobs."""
+    columns = columns_of("repartition.server", work.settings)
+    weights = repartition_server.weighed(piece.needs, work.servers, rates)
+    jobs = piece.jobs.select("server_id", "job_id").join(series.select("server_id"), on="server_id", how="semi")
+    modelled = repartition_server.build(weights, jobs, series)
+    runs = stretches(piece.observed_needs, job.KEY, RUN_NEEDS).with_columns(service_id=pl.lit(None, pl.String))
+    observed = repartition_server.build_observed(repartition_server.weighed(runs, work.servers, rates), series)
+    rows = [repartition_server.rows(s, columns) for shares in (modelled, observed) for s in sliced(shares, "weight")]
+    work.write("repartition.server", pl.concat(rows), piece.name)
+
+
+def job_shares(work: Work, piece: Chunk) -> pl.LazyFrame:
+    """Series of repartition.job of one range of jobs: by journeys under way, by direct occurrences, by observed demand."""
+    up = work.up
+    names = piece.jobs.select("job_id")
+    cells = up.cells.lazy().join(names, on="job_id", how="semi")
+    by_journey = repartition_job.of_journeys(
+        cells, up.under_way.lazy(), up.grid.lazy(), up.intensity.lazy(), hourly=up.hourly
+    )
+    given = up.direct.select(pl.col("job_id", "container_id").cast(pl.String)).unique().collect().lazy()
+    direct = job.in_flight(piece.occurrence, piece.jobs).join(given, on=["job_id", "container_id"], how="semi")
+    by_direct = repartition_job.of_direct(direct, up.container_weights.lazy())
+    by_journey = by_journey.join(by_direct, on=repartition_job.BY, how="anti")
+    modelled = repartition_job.build(pl.concat([by_journey, by_direct]))
+    demand = (
+        piece.observed.filter(col.demand > 0)
+        .group_by(*repartition_job.BY, "hour")
+        .agg(fabrication_weight=col.demand.sum())
+    )
+    observed = stretches(
+        demand.with_columns(usage_weight=col.fabrication_weight), repartition_job.BY, repartition_job.WEIGHTS
+    )
+    return pl.concat([modelled, repartition_job.build_observed(observed)])
+
+
+def crossed(work: Work, transferred: pl.LazyFrame) -> pl.LazyFrame:
+    """Series of network energy beside series of data transferred."""
+    up = work.up
+    return network.crossed(transferred, up.networks.lazy(), up.grid.lazy(), up.intensity.lazy(), hourly=up.hourly)
+
+
+def write_networks(work: Work, piece: Chunk) -> None:
+    """energy.network of one range of jobs."""
+    columns = [*job.KEY, "start", "data_transferred"]
+    runs = stretches(piece.observed_needs, job.KEY, ["data_transferred"])
+    every = crossed(work, pl.concat([job.with_needs(piece.job).select(columns), runs.select(columns)]))
+    work.write("energy.network", pl.concat(map(network.rows, sliced(every.sort(job.KEY), "energy"))), piece.name)
+
+
+# ---------------------------------------------------------------- every gram
+
+
+def cells_of(work: Work, piece: Chunk) -> pl.LazyFrame:
+    """Series of every cell of the chunk with what it has in flight and takes; `size` is what splits a job among its cells.
+
+    size: invocations in flight; for observed runs, which differ in size within an application, their demand. A job that nothing
+    triggers gets a cell without container and pattern, so that an equal split reaches it.
+    """
+    columns = [*footprint.CELL, "service_id", "start", "size", *CELL_VALUES]
+    modelled = job.with_needs(job.in_flight(piece.occurrence, piece.jobs)).with_columns(
+        size=col.avg_occurrences.list.sum()
+    )
+    held = stretches(piece.observed.filter(col.avg_occurrences > 0), footprint.CELL, [*CELL_VALUES, "demand"])
+    observed = held.with_columns(size=col.demand.list.sum(), service_id=pl.lit(None, pl.String))
+    triggered = pl.concat([f.select("job_id", "server_id") for f in (modelled, observed)]).unique()
+    idle = piece.every_job.join(triggered, on=["job_id", "server_id"], how="anti").with_columns(
+        *(pl.lit(None, pl.String).alias(c) for c in ("container_id", "usage_pattern_id", "service_id")),
+        *(pl.lit([], dtype=LIST).alias(v) for v in CELL_VALUES),
+        start=pl.lit(0, pl.Int64),
+        size=pl.lit(0.0),
+    )
+    return pl.concat([f.select(columns) for f in (modelled, observed, idle)])
+
+
+def cell_totals(work: Work) -> pl.LazyFrame:
+    """The sizes of all cells of each server, over all ranges of jobs."""
+    sizes = [cells_of(work, piece).select("server_id", "size").collect() for piece in work.chunks()]
+    return pl.concat(sizes).group_by("server_id").agg(total=col.size.sum()).lazy()
+
+
+def footprints(
+    work: Work,
+    piece: Chunk,
+    tables: ServerTables,
+    series: pl.LazyFrame,
+    rates: pl.LazyFrame,
+    stores: pl.LazyFrame,
+    totals: pl.LazyFrame,
+) -> list[pl.LazyFrame]:
+    """Rows of repartition.footprint of servers, storages and networks that fall to one range of jobs."""
+    grain = work.settings.attribution_grain
+    cells = cells_of(work, piece).collect().lazy()
+    hosted = cells.join(work.busy, on="server_id", how="semi")
+    key = work.settings.attribution_key
+    demanding = footprint.demands(hosted, work.servers, work.capacity, series, rates, key).collect().lazy()
+    streams = ["provisioned", "idle", "load"]
+    made = [
+        footprint.in_shape(
+            footprint.by_grain(footprint.by_demand(s, series), streams, grain), "server", "server_id", streams
+        )
+        for s in sliced(demanding, "demand")
+    ]
+    shares = footprint.constant_shares(demanding, series, work.number_of_jobs).collect().lazy()
+    fixed = footprint.rows_by_grain(server_rows(tables), ["provisioned", "idle"], grain)
+    steady = footprint.steady_rows(shares, fixed, "server_id", ["provisioned", "idle"])
+    made.append(footprint.in_shape(steady, "server", "server_id", ["provisioned", "idle"]))
+    made += storage_footprints(work, hosted, stores, totals)
+    energy = footprint.transferred(crossed(work, cells.select(*footprint.CELL, "start", "data_transferred")))
+    moved = footprint.by_grain(energy, ["transfer"], grain)
+    made.append(footprint.in_shape(moved, "network", "network_id", ["transfer"]))
+    return made
+
+
+def server_rows(tables: ServerTables) -> pl.LazyFrame:
+    """Rows of servers' provisioned and idle carbon."""
+    return hours.footprints_of_being_on(tables.energy)
+
+
+def storage_footprints(
+    work: Work, cells: pl.LazyFrame, stores: pl.LazyFrame, totals: pl.LazyFrame
+) -> list[pl.LazyFrame]:
+    """Rows of the storages' retention and baseline."""
+    grain = work.settings.attribution_grain
+    backed = cells.join(work.backing.select("server_id"), on="server_id", how="semi")
+    storing = backed.filter(col.data_stored.list.sum() > 0)
+    kept = storage_job.kept(
+        storing.select(*footprint.CELL, "start", "data_stored"), footprint.CELL, work.backing, work.busy
+    )
+    retained = footprint.by_grain(footprint.retained(kept, stores), ["retention"], grain)
+    shares = footprint.storage_shares(backed.select(*footprint.CELL, "size"), totals, work.number_of_jobs)
+    placed = shares.join(work.backing.select("server_id", "storage_id"), on="server_id", validate="m:1")
+    baseline = rows_of(stores.select("storage_id", "start", "baseline"), ["baseline"])
+    steady = footprint.steady_rows(
+        placed, footprint.rows_by_grain(baseline, ["baseline"], grain), "storage_id", ["baseline"]
+    )
+    return [
+        footprint.in_shape(retained, "storage", "storage_id", ["retention"]),
+        footprint.in_shape(steady, "storage", "storage_id", ["baseline"]),
+    ]
+
+
+def write_unallocated(work: Work, tables: ServerTables) -> None:
+    """Rows of repartition.footprint of fixed servers and storages that no job uses."""
+    grain = work.settings.attribution_grain
+    servers = tables.energy.join(work.busy, on="server_id", how="anti")
+    storages = tables.storage_energy.join(
+        tables.storage_instances.select("storage_id").unique(), on="storage_id", how="anti"
+    )
+    rows = [
+        footprint.unallocated(servers, "server", "server_id", grain),
+        footprint.unallocated(storages, "storage", "storage_id", grain),
+    ]
+    work.write("repartition.footprint", pl.concat(rows), "unallocated")

@@ -1,0 +1,276 @@
+"""One partition of servers, first half: its needs, instances and energy, the stages in order, one line per table."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import polars as pl
+from polars import col
+
+from pipeline.errors import InputError
+from pipeline.plan import Partition
+from pipeline.series import hour_of, stretches
+from pipeline.settings import Settings
+from pipeline.stages.energy import server as energy_server
+from pipeline.stages.energy import storage as energy_storage
+from pipeline.stages.instances import server as instances_server
+from pipeline.stages.instances import storage as instances_storage
+from pipeline.stages.need import job, occurrence, run, server, service, storage, storage_job
+from pipeline.tables import OUTPUTS
+from pipeline.upstream import Upstream
+from pipeline.violations import stacked, violation
+
+Write = Callable[[str, pl.LazyFrame, str], None]
+"""Writes rows of a table; the last argument tells the files of one table apart."""
+
+SLICE_ROWS = 500_000
+"""Rows exploded at once when series are written."""
+
+DERIVED_COLUMNS = {"need.job": job.NEEDS, "repartition.server": ["weight"]}
+"""Columns that are a constant times another; left out with columns = base."""
+
+RUN_NEEDS = ["avg_occurrences", "compute_need", "ram_need"]
+
+
+def columns_of(table: str, settings: Settings) -> list[str]:
+    """The columns of a table that a run writes."""
+    left_out = DERIVED_COLUMNS.get(table, []) if settings.columns == "base" else []
+    return [c for c in OUTPUTS[table].columns if c not in left_out]
+
+
+def hosted_spans(up: Upstream) -> pl.LazyFrame:
+    """Hours of all servers that have any: those with job series, and fixed on-premise ones without, over the model's hours."""
+    with_jobs = up.spans.lazy()
+    if up.model_hours is None:
+        return with_jobs
+    first, end = up.model_hours
+    silent = up.servers.lazy().drop_nulls("fixed_nb_of_instances").join(with_jobs, on="server_id", how="anti")
+    return pl.concat(
+        [with_jobs, silent.select("server_id", first_hour=pl.lit(first, pl.Int64), hours=pl.lit(end - first, pl.Int64))]
+    )
+
+
+def sliced(series: pl.LazyFrame, values: str) -> Iterator[pl.LazyFrame]:
+    """The series in slices of about SLICE_ROWS rows each, so that rows are never all in memory at once."""
+    frame = series.collect()
+    start = size = 0
+    for i, length in enumerate(frame[values].list.len().to_list()):
+        if size and size + length > SLICE_ROWS:
+            yield frame[start:i].lazy()
+            start, size = i, 0
+        size += length
+    yield frame[start:].lazy()
+
+
+class Work:
+    """One partition at work: its part of the upstream tables, the settings, and where rows go."""
+
+    def __init__(self, up: Upstream, part: Partition, settings: Settings, write: Write) -> None:
+        mine = col.server_id.is_in(list(part.servers))
+        self.up, self.part, self.settings, self.write = up, part, settings, write
+        self.servers = up.servers.lazy().filter(mine)
+        self.services = up.services.lazy().filter(mine)
+        self.jobs = up.jobs.lazy().filter(mine)
+        self.capacity = up.capacity.lazy().filter(mine)
+        self.runs = up.runs.filter(mine)
+        self.spans = hosted_spans(up).filter(mine).collect().lazy()
+        self.busy = up.spans.lazy().filter(mine)
+        self.backing = storage_job.backed(self.servers, up.storages.lazy()).collect().lazy()
+        every = pl.concat(
+            [self.jobs.select("server_id", "job_id"), self.runs.select("server_id", job_id="application").unique()]
+        )
+        self.number_of_jobs = every.group_by("server_id").agg(number_of_jobs=pl.len()).collect().lazy()
+        self._kept: Chunk | None = None
+
+    def wants(self, *tables: str) -> bool:
+        """Whether any of these tables is asked for."""
+        return any(t in self.settings.wanted for t in tables)
+
+    def chunks(self) -> Iterator["Chunk"]:
+        """The ranges of jobs, one after the other; the only one is kept for the second pass."""
+        for index in range(len(self.part.chunks)):
+            if self._kept is not None:
+                yield self._kept
+                continue
+            piece = Chunk(self, index)
+            if len(self.part.chunks) == 1:
+                self._kept = piece
+            yield piece
+
+
+class Chunk:
+    """A range of jobs of the partition (with the first range: all observed runs), as series and rows."""
+
+    def __init__(self, work: Work, index: int) -> None:
+        self.work = work
+        self.name = f"{work.part.number:05}-{index:03}"
+        self.jobs = work.jobs.filter(col.job_id.is_in(list(work.part.chunks[index])))
+        self.runs = work.runs if index == 0 else work.runs.clear()
+
+    @cached_property
+    def occurrence(self) -> pl.LazyFrame:
+        """Series of occurrences per modelled cell."""
+        cells = self.work.up.cells.lazy().join(self.jobs.select("job_id"), on="job_id", how="semi")
+        names = self.jobs.select("job_id").collect()["job_id"].to_list()
+        direct = self.work.up.direct.filter(col.job_id.cast(pl.String).is_in(names))
+        modelled = occurrence.modelled(cells, self.work.up.triggers.lazy())
+        return occurrence.build(modelled, occurrence.direct(direct, self.jobs)).collect().lazy()
+
+    @cached_property
+    def job(self) -> pl.LazyFrame:
+        """Series of occurrences and invocations in flight per modelled job and pattern."""
+        return job.build(self.occurrence, self.jobs).collect().lazy()
+
+    @property
+    def needs(self) -> pl.LazyFrame:
+        """The series of jobs that are ever in flight, with what they take."""
+        return job.with_needs(self.job.filter(col.request_duration > 0))
+
+    @cached_property
+    def observed(self) -> pl.LazyFrame:
+        """Rows of observed cells: application, project, user and hour, in the columns of need.job."""
+        return run.as_cells(self.runs, self.work.servers).collect().lazy()
+
+    @cached_property
+    def observed_job(self) -> pl.LazyFrame:
+        """Rows of need.job of observed runs."""
+        seen = self.observed.filter((col.avg_occurrences > 0) | (col.occurrences > 0))
+        return (
+            seen.group_by(*job.KEY, "hour")
+            .agg(pl.col(c).sum() for c in (*job.BASE, *job.NEEDS))
+            .sort(*job.KEY, "hour")
+            .collect()
+            .lazy()
+        )
+
+    @property
+    def observed_needs(self) -> pl.LazyFrame:
+        """Rows of need.job of observed runs, in the hours they hold resources."""
+        return self.observed_job.filter(col.avg_occurrences > 0)
+
+    @cached_property
+    def every_job(self) -> pl.LazyFrame:
+        """server_id and job_id of all jobs of the range, those that never run included."""
+        applications = self.runs.select("server_id", job_id="application").unique()
+        return pl.concat([self.jobs.select("server_id", "job_id"), applications]).collect().lazy()
+
+    @cached_property
+    def kept(self) -> pl.LazyFrame:
+        """Series of need.storage_job."""
+        by = ["server_id", "job_id"]
+        runs = stretches(self.observed_needs, by, ["data_stored"])
+        storing = pl.concat([self.needs.select(*by, "start", "data_stored"), runs.select(*by, "start", "data_stored")])
+        backed = self.work.backing.join(self.work.busy, on="server_id", how="semi")
+        mine = backed.select("server_id")
+        jobs = self.every_job.join(mine, on="server_id", how="semi")
+        return (
+            storage_job.build(storing.join(mine, on="server_id", how="semi"), jobs, backed, self.work.busy)
+            .collect()
+            .lazy()
+        )
+
+
+@dataclass
+class ServerTables:
+    """What the first half leaves for the second: tables by server, small next to the job-hours."""
+
+    need: pl.LazyFrame
+    volumes: pl.LazyFrame
+    instances: pl.LazyFrame
+    energy: pl.LazyFrame
+    storage_need: pl.LazyFrame
+    storage_instances: pl.LazyFrame
+    storage_energy: pl.LazyFrame
+
+
+def needs_to_energy(work: Work) -> ServerTables:
+    """All chunks of the partition, and from their sums the servers' and storages' need, instances and energy."""
+    partial, volumes, kept = [], [], []
+    for piece in work.chunks():
+        write_jobs(work, piece)
+        partial += [server.partial(piece.needs).collect(), observed_partial(piece).collect()]
+        volumes.append(service.build(piece.needs).collect())
+        kept.append(storage.partial(piece.kept).collect())
+    up, write = work.up, work.write
+    need = server.build(pl.concat(partial).lazy(), work.spans).collect().lazy()
+    volume = service.rows(service.total(pl.concat(volumes).lazy())).collect().lazy()
+    instances = instances_server.build(need, work.capacity, work.servers).collect().lazy()
+    energy = energy_server.build(instances, work.servers, up.intensity.lazy()).collect().lazy()
+    storage_need = storage.build(pl.concat(kept).lazy(), work.backing).collect().lazy()
+    storage_instances = instances_storage.build(storage_need, work.backing).collect().lazy()
+    check_fixed_numbers(work, instances, storage_instances)
+    unused = unused_storages(work.backing.join(work.busy, on="server_id", how="anti"), up.model_hours)
+    every_storage = pl.concat([storage_instances, unused])
+    storage_energy = energy_storage.build(every_storage, up.storages.lazy()).collect().lazy()
+    write("need.server", need, "")
+    write("need.service", volume, "")
+    write("need.storage", storage_need, "")
+    write("instances.capacity", work.capacity, "")
+    write("instances.server", instances, "")
+    write("instances.storage", every_storage, "")
+    write("energy.server", energy, "")
+    write("energy.storage", storage_energy, "")
+    return ServerTables(need, volume, instances, energy, storage_need, storage_instances, storage_energy)
+
+
+def write_jobs(work: Work, piece: Chunk) -> None:
+    """need.occurrence, need.job, need.storage_job and need.run of one range of jobs."""
+    settings = work.settings
+    if work.wants("need.occurrence"):
+        started = piece.observed.filter(col.occurrences > 0).select(list(occurrence.TABLE.columns))
+        work.write(
+            "need.occurrence",
+            pl.concat([*map(occurrence.rows, sliced(piece.occurrence, "occurrences")), started]),
+            piece.name,
+        )
+    if work.wants("need.job"):
+        columns = columns_of("need.job", settings)
+        modelled = [job.rows(job.with_needs(s), columns) for s in sliced(piece.job, "occurrences")]
+        work.write("need.job", pl.concat([*modelled, piece.observed_job.select(columns)]), piece.name)
+    if work.wants("need.storage_job"):
+        work.write(
+            "need.storage_job",
+            pl.concat(map(storage_job.rows, sliced(piece.kept, "cumulative_storage_need"))),
+            piece.name,
+        )
+    work.write("need.run", piece.runs, piece.name)
+
+
+def observed_partial(piece: Chunk) -> pl.LazyFrame:
+    """Series of what observed runs need of each server, one per unbroken stretch."""
+    values = ["compute_need", "ram_need"]
+    hourly = piece.observed_needs.group_by("server_id", "hour").agg(pl.col(v).sum() for v in values)
+    return stretches(hourly, ["server_id"], values).select("server_id", "start", "ram_need", "compute_need")
+
+
+def unused_storages(storages: pl.LazyFrame, model_hours: tuple[int, int] | None) -> pl.LazyFrame:
+    """Rows of instances.storage of fixed storages that no job fills: every hour of the model, nothing asked for."""
+    first, end = model_hours or (0, 0)
+    hours = pl.LazyFrame({"hour": pl.int_range(first, end, eager=True)}).select(hour_of(col.hour))
+    fixed = storages.drop_nulls("fixed_nb_of_instances").select(
+        "storage_id", nb_of_instances=col.fixed_nb_of_instances.cast(pl.Float64)
+    )
+    return fixed.join(hours, how="cross").select(
+        "storage_id", "hour", raw_nb_of_instances=pl.lit(0.0), nb_of_instances="nb_of_instances"
+    )
+
+
+def check_fixed_numbers(work: Work, instances: pl.LazyFrame, storages: pl.LazyFrame) -> None:
+    """InputError where a fixed number of servers or storages is too small for the peak."""
+    short = (
+        ("servers", instances_server.too_small(instances, work.servers)),
+        ("storages", instances_storage.too_small(storages, work.backing)),
+    )
+    wrong = [
+        violation(
+            table,
+            "insufficient capacity",
+            f"at least {peak:.6g} instances of {row_id}, asked for in the hour {hour:%Y-%m-%d %H:%M} UTC (InsufficientCapacity)",
+            column="fixed_nb_of_instances",
+            value=f"{fixed:g} for {row_id}",
+        )
+        for table, rows in short
+        for row_id, peak, hour, fixed in rows.collect().iter_rows()
+    ]
+    if wrong:
+        raise InputError(f"{len(wrong)} fixed number(s) of instances below the peak", stacked(wrong))

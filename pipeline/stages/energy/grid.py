@@ -1,0 +1,31 @@
+"""carbon_intensity + countries -> the grid intensity of a usage pattern's country, beside its series."""
+
+import polars as pl
+from polars import col
+
+from pipeline.series import LIST, aligned, from_rows
+
+
+def of_patterns(patterns: pl.LazyFrame, countries: pl.LazyFrame) -> pl.LazyFrame:
+    """usage_pattern_id, network_id, zone, average_carbon_intensity of every pattern."""
+    placed = countries.select("country_id", "zone", "average_carbon_intensity")
+    return patterns.select("usage_pattern_id", "network_id", "country_id").join(placed, on="country_id", validate="m:1")
+
+
+def with_intensity(
+    series: pl.LazyFrame, values: str, grid: pl.LazyFrame, intensity: pl.LazyFrame, *, hourly: bool
+) -> pl.LazyFrame:
+    """Add `carbon_intensity` [g/kWh] to series of patterns in `grid`: a number where all are averages, a list over their hours else."""
+    placed = series.join(grid, on="usage_pattern_id", validate="m:1")
+    if not hourly:
+        return placed.with_columns(carbon_intensity=col.average_carbon_intensity)
+    zones = from_rows(intensity, ["zone"], ["carbon_intensity"]).select("zone", "carbon_intensity", zone_start="start")
+    known = placed.join(zones, on="zone", how="left", validate="m:1").with_columns(
+        own_start=col.start, hours=pl.col(values).list.len().cast(pl.Int64)
+    )
+    covered = known.filter(col.carbon_intensity.is_not_null()).with_columns(start=col.zone_start)
+    covered = aligned(covered, ["carbon_intensity"], "own_start", "hours")
+    average = known.filter(col.carbon_intensity.is_null()).with_columns(
+        carbon_intensity=col.average_carbon_intensity.repeat_by("hours").cast(LIST)
+    )
+    return pl.concat([covered, average]).drop("zone_start", "own_start", "hours")

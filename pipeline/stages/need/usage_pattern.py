@@ -1,0 +1,89 @@
+"""starts + patterns + journeys -> need.usage_pattern: how much each pattern starts and has under way, in UTC."""
+
+import polars as pl
+from polars import col
+
+from pipeline import civil_time
+from pipeline.constants import SECONDS_PER_HOUR
+from pipeline.series import added, boxed, from_rows, rows_of
+from pipeline.tables import OUTPUTS
+
+TABLE = OUTPUTS["need.usage_pattern"]
+
+
+def starts() -> pl.Expr:
+    """Journeys started (edge: devices deployed) in the hour, in UTC. [occurrence]"""
+    return col.starts
+
+
+def journeys_in_parallel() -> pl.Expr:
+    """Journeys under way, summed over the pattern's journeys; edge: the fleet. [1]"""
+    return col.under_way
+
+
+def under_way() -> pl.Expr:
+    """Journeys per start times the starts boxed over the journey's duration (edge: over the usage span). [1]"""
+    return col.boxed_starts * col.times_per_start
+
+
+def utc_starts(patterns: pl.LazyFrame, countries: pl.LazyFrame, rows: pl.LazyFrame) -> pl.LazyFrame:
+    """Series of starts per pattern in UTC, civil time converted; `patterns` tells the clock, `rows` holds wall-clock or UTC hours."""
+    clocks = patterns.select("usage_pattern_id", "clock", "country_id").join(
+        countries.select("country_id", "timezone"), on="country_id", validate="m:1"
+    )
+    clocked = rows.select("usage_pattern_id", "hour", "starts").join(clocks, on="usage_pattern_id", validate="m:1")
+    plain = clocked.filter(col.clock == "utc").select(
+        "usage_pattern_id", col.hour.dt.replace_time_zone("UTC"), "starts"
+    )
+    local = clocked.filter(col.clock == "local").select("usage_pattern_id", "timezone", "hour", "starts")
+    converted = local.map_batches(
+        lambda f: civil_time.local_rows_to_utc(f, "starts"),
+        schema=plain.collect_schema(),
+        predicate_pushdown=False,
+        projection_pushdown=False,
+        slice_pushdown=False,
+    )
+    return from_rows(pl.concat([plain, converted]), ["usage_pattern_id"], ["starts"])
+
+
+def journeys_under_way(
+    user_starts: pl.LazyFrame, usage_pattern_journeys: pl.LazyFrame, durations: pl.LazyFrame
+) -> pl.LazyFrame:
+    """Series `under_way` per pattern and journey: times_per_start * box(starts, duration of the journey); none where it takes no time."""
+    lasting = durations.filter(col.duration > 0)
+    pairs = usage_pattern_journeys.join(lasting, on="usage_journey_id", validate="m:1").join(
+        user_starts, on="usage_pattern_id", validate="m:1"
+    )
+    each = boxed(pairs, "starts", "duration", "boxed_starts").with_columns(under_way=under_way())
+    return each.select("usage_pattern_id", "start", "under_way", journey_id="usage_journey_id")
+
+
+def fleets(deployments: pl.LazyFrame, edge_usage_patterns: pl.LazyFrame) -> pl.LazyFrame:
+    """Series `fleet` per edge pattern: the deployments boxed over the usage span; none where it is zero. [1]"""
+    spans = edge_usage_patterns.filter(col.usage_span > 0).select(
+        "usage_pattern_id", seconds=col.usage_span * SECONDS_PER_HOUR
+    )
+    each = boxed(deployments.join(spans, on="usage_pattern_id", validate="m:1"), "starts", "seconds", "fleet")
+    return each.select("usage_pattern_id", "start", "fleet")
+
+
+def fleets_under_way(fleet_series: pl.LazyFrame, edge_usage_pattern_journeys: pl.LazyFrame) -> pl.LazyFrame:
+    """Series `under_way` per edge pattern and edge journey: times_per_deployment * fleet."""
+    pairs = edge_usage_pattern_journeys.join(fleet_series, on="usage_pattern_id", validate="m:1")
+    return pairs.select(
+        "usage_pattern_id", "start", under_way=col.fleet * col.times_per_deployment, journey_id="edge_usage_journey_id"
+    )
+
+
+def build(every_start: pl.LazyFrame, user_journeys: pl.LazyFrame, fleet_series: pl.LazyFrame) -> pl.LazyFrame:
+    """One row per pattern and hour of its starts or of its journeys under way (`every_start`: of users and of fleets)."""
+    by_pattern = added(user_journeys, ["usage_pattern_id"], ["under_way"])
+    shown = pl.concat([by_pattern, fleet_series.select("usage_pattern_id", "start", under_way="fleet")])
+    both = pl.concat(
+        [
+            every_start.select("usage_pattern_id", "start", "starts", under_way=col.starts * 0.0),
+            shown.select("usage_pattern_id", "start", starts=col.under_way * 0.0, under_way="under_way"),
+        ]
+    )
+    rows = rows_of(added(both, ["usage_pattern_id"], ["starts", "under_way"]), ["starts", "under_way"])
+    return rows.select("usage_pattern_id", "hour", starts=starts(), journeys_in_parallel=journeys_in_parallel())

@@ -1,0 +1,188 @@
+"""need.server + instances.server + energy.server + need.service -> what the repartition takes from each server and service, as series."""
+
+from typing import Any
+
+import numpy as np
+import polars as pl
+from polars import col
+
+from pipeline.constants import G_PER_KG
+from pipeline.series import LIST, beside, from_rows, hour_index
+from pipeline.stages.expressions import guarded
+
+SERVER_LISTS = ["weight_sum", "demand_sum", "compute_binds", "ram_binds", "guarded_raw", "fabrication", "idle",
+                "fabrication_per_demand", "idle_per_demand", "load_per_demand"]  # fmt: skip
+
+
+def own_weights() -> pl.Expr:
+    """Weights of all jobs for what they hold themselves: their part of an instance's compute plus of its RAM. [1]"""
+    return col.compute_need / col.compute + col.ram_need / col.ram
+
+
+def compute_binds() -> pl.Expr:
+    """1 where compute decides the number of instances (on ties too), 0 where RAM does. [1]"""
+    binds = col.compute_need / col.available_compute_per_instance >= col.ram_need / col.available_ram_per_instance
+    return binds.cast(pl.Float64)
+
+
+def weight_sum() -> pl.Expr:
+    """Weights of all jobs: what they hold themselves, and the base consumption of the services they pass through. [1]"""
+    return col.own_weights + col.services_weight
+
+
+def binding_demand_sum() -> pl.Expr:
+    """Demand of all jobs for the resource that decides the number of instances, services' base consumption included. [1]"""
+    return col.raw_nb_of_instances + pl.when(col.compute_binds == 1).then(col.services_compute_demand).otherwise(
+        col.services_ram_demand
+    )
+
+
+def _per_demand(footprint: str) -> pl.Expr:
+    return pl.when(col.demand_sum > 0).then(pl.col(footprint) / col.demand_sum).otherwise(0.0)
+
+
+def _installed(
+    volumes: pl.LazyFrame, services: pl.LazyFrame, servers: pl.LazyFrame, capacity: pl.LazyFrame
+) -> pl.LazyFrame:
+    """One row per service and hour in which it is in use, with what its base consumption weighs on one instance."""
+    weighed = (
+        services.select("service_id", "base_ram_consumption", "base_compute_consumption", "server_id")
+        .join(servers.select("server_id", "compute", "ram"), on="server_id", validate="m:1")
+        .join(
+            capacity.select("server_id", "available_compute_per_instance", "available_ram_per_instance"),
+            on="server_id",
+            validate="m:1",
+        )
+        .with_columns(
+            base_weight=col.base_compute_consumption / col.compute + col.base_ram_consumption / col.ram,
+            base_compute_demand=col.base_compute_consumption / col.available_compute_per_instance,
+            base_ram_demand=col.base_ram_consumption / col.available_ram_per_instance,
+        )
+        .select("service_id", "server_id", "base_weight", "base_compute_demand", "base_ram_demand")
+    )
+    return volumes.filter(col.job_volume > 0).join(weighed, on="service_id", validate="m:1")
+
+
+def of_servers(
+    need: pl.LazyFrame,
+    instances: pl.LazyFrame,
+    energy: pl.LazyFrame,
+    volumes: pl.LazyFrame,
+    services: pl.LazyFrame,
+    servers: pl.LazyFrame,
+    capacity: pl.LazyFrame,
+    *,
+    attribution_key: str,
+) -> tuple[pl.LazyFrame, pl.LazyFrame]:
+    """Series per server (SERVER_LISTS) and per service (`base_weight_rate`, `base_demand_rate`: per invocation in flight).
+
+    `volumes` are the rows of need.service. demand is what attribution_key says: the weights, or the binding resource.
+    """
+    used = _installed(volumes, services, servers, capacity)
+    on_server = used.group_by("server_id", "hour").agg(
+        col.base_weight.sum(),
+        base_compute_demand=col.base_compute_demand.sum(),
+        base_ram_demand=col.base_ram_demand.sum(),
+    )
+    key = ["server_id", "hour"]
+    hosts = servers.select("server_id", "compute", "ram").join(
+        capacity.select("server_id", "available_compute_per_instance", "available_ram_per_instance"),
+        on="server_id",
+        validate="1:1",
+    )
+    rows = (
+        need.join(instances, on=key, validate="1:1")
+        .join(
+            energy.select(*key, "idle_energy", "load_energy", "carbon_intensity", "instances_fabrication_footprint"),
+            on=key,
+            validate="1:1",
+        )
+        .join(hosts, on="server_id", validate="m:1")
+        .join(on_server, on=key, how="left", validate="1:1")
+        .with_columns(
+            own_weights=own_weights(),
+            compute_binds=compute_binds(),
+            services_weight=col.base_weight.fill_null(0.0) * col.nb_of_instances,
+            services_compute_demand=col.base_compute_demand.fill_null(0.0) * col.nb_of_instances,
+            services_ram_demand=col.base_ram_demand.fill_null(0.0) * col.nb_of_instances,
+            guarded_raw=guarded(col.raw_nb_of_instances),
+            fabrication="instances_fabrication_footprint",
+            idle=col.idle_energy * col.carbon_intensity / G_PER_KG,
+            load=col.load_energy * col.carbon_intensity / G_PER_KG,
+        )
+        .with_columns(weight_sum=weight_sum(), ram_binds=1 - col.compute_binds)
+        .with_columns(demand_sum=binding_demand_sum() if attribution_key == "binding" else col.weight_sum)
+        .with_columns(
+            fabrication_per_demand=_per_demand("fabrication"),
+            idle_per_demand=_per_demand("idle"),
+            load_per_demand=_per_demand("load"),
+        )
+    )
+    series = (
+        rows.sort(key)
+        .group_by("server_id", maintain_order=True)
+        .agg(
+            *SERVER_LISTS,
+            start=hour_index(col.hour.first()),
+            instances=col.nb_of_instances.max(),
+            any_demand=col.demand_sum.sum() > 0,
+        )
+    )
+    series = series.with_columns(_provision_rates(attribution_key))
+    per_use = used.join(rows.select(*key, "nb_of_instances", "compute_binds"), on=key, validate="m:1").with_columns(
+        base_weight_rate=col.base_weight * col.nb_of_instances / col.job_volume,
+        base_demand_rate=pl.when(col.compute_binds == 1).then(col.base_compute_demand).otherwise(col.base_ram_demand)
+        * col.nb_of_instances
+        / col.job_volume,
+    )
+    return series, from_rows(per_use, ["service_id"], ["base_weight_rate", "base_demand_rate"])
+
+
+def footprints_of_being_on(energy: pl.LazyFrame) -> pl.LazyFrame:
+    """Rows of a server's carbon that does not depend on its load: `provisioned` and `idle`. [kg]"""
+    idle = col.idle_energy * col.carbon_intensity / G_PER_KG
+    return energy.select("server_id", "hour", provisioned="instances_fabrication_footprint", idle=idle)
+
+
+def _provision_rates(attribution_key: str) -> pl.Expr:
+    """`provision_rate`: what one unit of demand in the hour takes of an on-premise server's provisioned and idle carbon. [1]"""
+    columns = pl.struct("demand_sum", "guarded_raw", "instances")
+    rate = _period_rate if attribution_key == "weight" else _tier_rate
+    return columns.map_elements(rate, return_dtype=LIST, skip_nulls=False).alias("provision_rate")
+
+
+def _period_rate(server: dict[str, Any]) -> list[float]:
+    """The same at every hour: demand counts as a part of the whole period's demand."""
+    total = sum(server["demand_sum"])
+    return [1 / total if total > 0 else 0.0] * len(server["demand_sum"])
+
+
+def _tier_rate(server: dict[str, Any]) -> list[float]:
+    """Who caused the peak pays: tier k of K counts the hours that need more than k - 1 instances, and each tier weighs 1 / K.
+
+    A tier's share of a job is its demand in those hours over all demand in them, so an hour's unit of demand takes the sum of
+    1 / (K * demand of tier k) over the tiers the hour belongs to. Tiers above the peak, or without demand, count the whole period.
+    """
+    demand, raw = np.array(server["demand_sum"]), np.array(server["guarded_raw"])
+    period, tiers = demand.sum(), round(server["instances"])
+    if period <= 0:
+        return [0.0] * len(demand)
+    reached = np.minimum(np.ceil(raw).astype(np.int64), tiers)
+    of_tier = np.cumsum(np.bincount(reached, weights=demand, minlength=1)[::-1])[::-1][1:]
+    own = np.divide(1.0, of_tier, out=np.zeros(len(of_tier)), where=of_tier > 0)
+    of_period = (tiers - np.count_nonzero(of_tier > 0)) / period
+    rates = (
+        (np.concatenate([[0.0], np.cumsum(own)])[reached] + of_period) / tiers
+        if tiers
+        else np.full(len(demand), 1 / period)
+    )
+    return [float(r) for r in rates]
+
+
+def with_service(
+    series: pl.LazyFrame, values: str, rates: pl.LazyFrame, rate: str, formula: pl.Expr, own: str, into: str
+) -> pl.LazyFrame:
+    """`into`: the formula (of `rate`, the service's base consumption per invocation in flight) for jobs of a service, else `own` as it is."""
+    alone = series.filter(col.service_id.is_null()).with_columns(pl.col(own).alias(into))
+    served = beside(series.filter(col.service_id.is_not_null()), values, rates, ["service_id"], [rate])
+    return pl.concat([alone, served.with_columns(formula.alias(into)).drop(rate)])

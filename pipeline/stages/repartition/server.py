@@ -1,0 +1,75 @@
+"""need.job + server hours -> repartition.server: the reference pages' weights and shares of a server's jobs (they do not conserve)."""
+
+import polars as pl
+from polars import col
+
+from pipeline.series import LIST, added, aligned, beside, rows_of, stretches
+from pipeline.stages import expressions
+from pipeline.stages.repartition.hours import with_service
+from pipeline.tables import OUTPUTS
+
+TABLE = OUTPUTS["repartition.server"]
+BY = ["server_id", "job_id"]
+
+
+def own_weight() -> pl.Expr:
+    """The job's part of an instance's compute plus its part of an instance's RAM. [1]"""
+    return col.compute_need / col.compute + col.ram_need / col.ram
+
+
+def weight() -> pl.Expr:
+    """The own weight, and for a service's job its part of the service's base consumption on all instances. [1]"""
+    return col.own_weight + col.avg_occurrences * col.base_weight_rate
+
+
+def weight_sum() -> pl.Expr:
+    """Sum of the weights of all jobs of the server. [1]"""
+    return col.weight_sum
+
+
+def share() -> pl.Expr:
+    """Weight / weight_sum; 1 for every job in an hour without weights; empty where no hour has any. [1]"""
+    return expressions.share(col.weight, col.weight_sum, col.period_sum)
+
+
+def weighed(needs: pl.LazyFrame, servers: pl.LazyFrame, rates: pl.LazyFrame) -> pl.LazyFrame:
+    """Series `weight` beside series of needs (with avg_occurrences and service_id), each over its own hours.
+
+    `rates` is what hours.of_servers says one invocation in flight weighs of its service's base consumption, each hour.
+    """
+    sized = needs.join(servers.select("server_id", "compute", "ram"), on="server_id", validate="m:1").with_columns(
+        own_weight=own_weight()
+    )
+    return with_service(sized, "avg_occurrences", rates, "base_weight_rate", weight(), "own_weight", "weight").drop(
+        "own_weight"
+    )
+
+
+def build(weights: pl.LazyFrame, every_job: pl.LazyFrame, server_series: pl.LazyFrame) -> pl.LazyFrame:
+    """Series of weight and weight_sum per job of each server over all its hours, jobs that never run included."""
+    sums = server_series.select(
+        "server_id", to="start", hours=col.weight_sum.list.len().cast(pl.Int64), period_sum=col.weight_sum.list.sum()
+    )
+    silent = every_job.select(*BY, start=pl.lit(0, pl.Int64), weight=pl.lit([], dtype=LIST))
+    every = added(pl.concat([weights.select(*BY, "start", "weight"), silent]), BY, ["weight"])
+    over = aligned(every.join(sums, on="server_id", validate="m:1"), ["weight"], "to", "hours")
+    return beside(over, "weight", server_series, ["server_id"], ["weight_sum"])
+
+
+def build_observed(weights: pl.LazyFrame, server_series: pl.LazyFrame) -> pl.LazyFrame:
+    """The same for observed runs, over the hours in which they run only: a cluster has too many applications to list the idle ones."""
+    sums = server_series.select("server_id", period_sum=col.weight_sum.list.sum())
+    summed = stretches(
+        rows_of(weights.select(*BY, "start", "weight"), ["weight"]).group_by(*BY, "hour").agg(col.weight.sum()),
+        BY,
+        ["weight"],
+    )
+    return beside(
+        summed.join(sums, on="server_id", validate="m:1"), "weight", server_series, ["server_id"], ["weight_sum"]
+    )
+
+
+def rows(series: pl.LazyFrame, columns: list[str]) -> pl.LazyFrame:
+    """One row per server, job and hour, with these of the table's columns."""
+    hourly = rows_of(series.with_columns(weight_sum=weight_sum()), ["weight", "weight_sum"])
+    return hourly.with_columns(share=share()).select(columns)

@@ -1,0 +1,71 @@
+"""need.storage_job + instances.storage -> repartition.storage: weights and shares of a storage's embodied carbon."""
+
+import polars as pl
+from polars import col
+
+from pipeline.series import hour_index, rows_of
+from pipeline.stages import expressions
+from pipeline.tables import OUTPUTS
+
+TABLE = OUTPUTS["repartition.storage"]
+
+
+def weight() -> pl.Expr:
+    """The job's kept data, and an equal part of what is not jobs' data: unused capacity and base need. [TB_stored]"""
+    return col.cumulative_storage_need + col.shared / col.number_of_jobs
+
+
+def weight_sum() -> pl.Expr:
+    """Sum of the weights of all jobs: the capacity deployed, as far as it is not below the need. [TB_stored]"""
+    return col.held + col.shared
+
+
+def shared() -> pl.Expr:
+    """Capacity deployed - data kept + base need. [TB_stored]"""
+    return (col.nb_of_instances * col.storage_capacity - col.full_cumulative_storage_need + col.base_storage_need).clip(
+        0.0
+    )
+
+
+def share() -> pl.Expr:
+    """Weight / weight_sum; 1 for every job in an hour without weights; empty where no hour has any. [1]"""
+    return expressions.share(col.weight, col.weight_sum, col.period_sum)
+
+
+def of_storages(
+    need: pl.LazyFrame, instances: pl.LazyFrame, energy: pl.LazyFrame, backing: pl.LazyFrame
+) -> pl.LazyFrame:
+    """Series per storage: shared, weight_sum, and the footprint per TB held and of the rest, which the attribution takes."""
+    key = ["storage_id", "hour"]
+    rows = (
+        need.join(instances, on=key, validate="1:1")
+        .join(energy, on=key, validate="1:1")
+        .join(backing, on="storage_id", validate="m:1")
+    )
+    capacity = col.nb_of_instances * col.storage_capacity
+    made = rows.with_columns(shared=shared()).with_columns(
+        weight_sum=weight_sum(),
+        retention_per_tb=pl.when(capacity > 0).then(col.instances_fabrication_footprint / capacity).otherwise(0.0),
+        baseline=pl.when(capacity > 0)
+        .then(col.instances_fabrication_footprint * ((capacity - col.held).clip(0.0) / capacity))
+        .otherwise(0.0),
+    )
+    lists = ["shared", "weight_sum", "retention_per_tb", "baseline"]
+    return (
+        made.sort(key)
+        .group_by("storage_id", "server_id", maintain_order=True)
+        .agg(start=hour_index(col.hour.first()), *lists)
+    )
+
+
+def build(kept: pl.LazyFrame, storage_series: pl.LazyFrame, number_of_jobs: pl.LazyFrame) -> pl.LazyFrame:
+    """Series of weight and weight_sum per storage and job; `number_of_jobs` of each server, those that never run included."""
+    sums = storage_series.select("storage_id", "shared", "weight_sum", period_sum=col.weight_sum.list.sum())
+    every = kept.join(sums, on="storage_id", validate="m:1").join(number_of_jobs, on="server_id", validate="m:1")
+    return every.with_columns(weight=weight())
+
+
+def rows(series: pl.LazyFrame) -> pl.LazyFrame:
+    """One row per storage, job and hour."""
+    hourly = rows_of(series, ["weight", "weight_sum"])
+    return hourly.with_columns(share=share()).select(list(TABLE.columns))

@@ -1,0 +1,171 @@
+"""Parquet with units, staging, the lock, and the one step that publishes a run."""
+
+import json
+import os
+import shutil
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pyarrow.parquet as pq
+
+from pipeline.errors import InputError, PipelineError
+from pipeline.tables import Table
+
+ROW_GROUP_ROWS = 500_000
+STAGING, RUNS, CURRENT, LOCK = ".staging", "runs", "current", ".lock"
+
+
+def table_folder(root: Path, table: str) -> Path:
+    """Where a table's files lie: ROOT/FAMILY/TABLE."""
+    family, name = table.split(".")
+    return root / family / name
+
+
+def write_rows(root: Path, table: Table, rows: pl.LazyFrame, file: str, columns: list[str] | None = None) -> int:
+    """Write rows as ROOT/FAMILY/TABLE/FILE.parquet with units and descriptions, in one step; the number of rows."""
+    names = columns or list(table.columns)
+    folder = table_folder(root, table.name)
+    folder.mkdir(parents=True, exist_ok=True)
+    target, partial = folder / f"{file}.parquet", folder / f"{file}.partial"
+    chosen = rows.select(pl.col(n).cast(table.columns[n].dtype) for n in names)
+    chosen.sink_parquet(
+        partial,
+        compression="zstd",
+        compression_level=1,
+        row_group_size=ROW_GROUP_ROWS,
+        arrow_schema=_arrow_schema(table, names),
+        metadata={"units": json.dumps({n: u for n, u in table.units().items() if n in names})},
+        maintain_order=True,
+        sync_on_close="all",
+    )
+    partial.replace(target)
+    return int(pq.read_metadata(target).num_rows)
+
+
+def _arrow_schema(table: Table, names: list[str]) -> Any:
+    import pyarrow as pa
+
+    return pa.schema([table.columns[n].arrow_field() for n in names])
+
+
+def write_json(path: Path, content: object) -> None:
+    """Write JSON in one step, synced to the disk."""
+    partial = path.with_name(path.name + ".partial")
+    with partial.open("w", encoding="utf-8") as opened:
+        json.dump(content, opened, indent=2, default=str)
+        opened.flush()
+        os.fsync(opened.fileno())
+    partial.replace(path)
+
+
+def _process_started(pid: int) -> str | None:
+    """When the process started, in the kernel's ticks: tells a process from a later one with the same number."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[19]
+    except (OSError, IndexError):
+        return None
+
+
+def _holder_lives(lock: Path) -> dict[str, Any] | None:
+    """The lock's holder, if it may still be at work."""
+    try:
+        holder = json.loads(lock.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return (
+            {"pid": "unknown", "host": "unknown"} if lock.exists() and time.time() - lock.stat().st_mtime < 60 else None
+        )
+    if holder.get("host") != socket.gethostname():
+        return dict(holder)
+    return dict(holder) if _process_started(int(holder.get("pid", 0))) == holder.get("started") else None
+
+
+@contextmanager
+def locked(out: Path) -> Iterator[None]:
+    """Hold OUT for one run; a lock whose process is dead is taken over. InputError names who holds it."""
+    out.mkdir(parents=True, exist_ok=True)
+    lock = out / LOCK
+    mine = {"pid": os.getpid(), "host": socket.gethostname(), "started": _process_started(os.getpid())}
+    for _ in range(3):
+        try:
+            with lock.open("x", encoding="utf-8") as opened:
+                json.dump(mine, opened)
+            break
+        except FileExistsError:
+            holder = _holder_lives(lock)
+            if holder is not None:
+                raise InputError(
+                    f"{out}: another run is at work (process {holder.get('pid')} on {holder.get('host')}); wait for it, "
+                    f"or remove {lock} if that machine is gone"
+                ) from None
+            stale = lock.with_name(f"{LOCK}.{os.getpid()}.stale")
+            try:
+                lock.rename(stale)
+            except FileNotFoundError:
+                continue
+            stale.unlink(missing_ok=True)
+    else:
+        raise PipelineError(f"{out}: could not take the lock {lock}")
+    try:
+        yield
+    finally:
+        lock.unlink(missing_ok=True)
+
+
+def _sync_folder(folder: Path) -> None:
+    opened = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
+
+
+def publish(out: Path, staged: Path, run_id: str) -> Path:
+    """Make a complete staged run the current one in one step: readers see the run before or this one, whole."""
+    runs = out / RUNS
+    runs.mkdir(exist_ok=True)
+    final = runs / run_id
+    staged.rename(final)
+    _sync_folder(runs)
+    pointer = out / f".{CURRENT}.{run_id}"
+    pointer.unlink(missing_ok=True)
+    pointer.symlink_to(Path(RUNS) / run_id)
+    pointer.replace(out / CURRENT)
+    _sync_folder(out)
+    return final
+
+
+def current(out: Path) -> Path | None:
+    """The folder of the current run, resolved, or None where there is none."""
+    pointer = out / CURRENT
+    return pointer.resolve() if pointer.exists() else None
+
+
+def clean(out: Path, keep: int) -> None:
+    """Remove staged rests of dead runs and all but the last `keep` complete runs; the current one always stays. Needs the lock."""
+    for pointer in out.glob(f".{CURRENT}.*"):
+        pointer.unlink(missing_ok=True)
+    runs = sorted((p for p in (out / RUNS).glob("*") if p.is_dir()), key=lambda p: p.name, reverse=True)
+    held = current(out)
+    for old in [p for p in runs if p.resolve() != held][max(keep - 1, 0) :]:
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def write_detail(root: Path, table: Table, rows: pl.LazyFrame) -> int:
+    """Write a detail table of job records under ROOT/source; the number of rows."""
+    names = list(table.columns)
+    folder = root / "source" / table.name
+    folder.mkdir(parents=True, exist_ok=True)
+    target = folder / "part-all.parquet"
+    rows.select(names).sink_parquet(
+        target,
+        compression="zstd",
+        compression_level=1,
+        arrow_schema=_arrow_schema(table, names),
+        metadata={"units": json.dumps(table.units())},
+    )
+    return int(pq.read_metadata(target).num_rows)

@@ -1,0 +1,129 @@
+"""What every partition of servers needs and no partition owns: plain servers and jobs, usage in UTC, cells, spans of hours."""
+
+from dataclasses import dataclass
+
+import polars as pl
+from polars import col
+
+from pipeline import plan
+from pipeline.model import Model, derived_tables
+from pipeline.stages.derived import cell
+from pipeline.stages.energy import grid
+from pipeline.stages.instances import capacity
+from pipeline.stages.need import occurrence, run, usage_pattern
+
+
+@dataclass(frozen=True)
+class Upstream:
+    """Small tables in memory, large ones lazy; all that a partition is computed from."""
+
+    servers: pl.DataFrame
+    services: pl.DataFrame
+    jobs: pl.DataFrame
+    capacity: pl.DataFrame
+    cells: pl.DataFrame
+    steps: pl.DataFrame
+    user_starts: pl.DataFrame
+    fleets: pl.DataFrame
+    under_way: pl.DataFrame
+    triggers: pl.DataFrame
+    grid: pl.DataFrame
+    intensity: pl.DataFrame
+    storages: pl.DataFrame
+    networks: pl.DataFrame
+    container_weights: pl.DataFrame
+    direct: pl.LazyFrame
+    runs: pl.LazyFrame
+    """Rows of need.run."""
+    usage: pl.DataFrame
+    """Rows of need.usage_pattern."""
+    cell_spans: pl.DataFrame
+    job_spans: pl.DataFrame
+    spans: pl.DataFrame
+    """first_hour and hours of every server that has a job series."""
+    model_hours: tuple[int, int] | None
+    """First hour and end of any series."""
+
+    @property
+    def hourly(self) -> bool:
+        """Whether any country's grid intensity is known by the hour."""
+        return len(self.grid.join(self.intensity, on="zone", how="semi")) > 0
+
+
+def prepare(model: Model) -> Upstream:
+    """Everything upstream of the partitions."""
+    servers, services, jobs = (f.collect().lazy() for f in derived_tables(model))
+    steps = cell.steps_in_time(model["usage_journey_steps"], model["usage_steps"]).collect().lazy()
+    cells = cell.build(
+        model["usage_pattern_journeys"], steps, model["usage_step_jobs"], model["edge_usage_pattern_journeys"],
+        model["edge_usage_journey_needs"], model["server_need_jobs"], jobs,
+    ).collect().lazy()  # fmt: skip
+    countries, patterns, edge_patterns = model["countries"], model["usage_patterns"], model["edge_usage_patterns"]
+    user_starts = usage_pattern.utc_starts(patterns, countries, model["usage_pattern_starts"]).collect().lazy()
+    edge_starts = (
+        usage_pattern.utc_starts(edge_patterns, countries, model["edge_usage_pattern_starts"]).collect().lazy()
+    )
+    fleets = usage_pattern.fleets(edge_starts, edge_patterns).collect().lazy()
+    user_journeys = (
+        usage_pattern.journeys_under_way(user_starts, model["usage_pattern_journeys"], cell.journey_durations(steps))
+        .collect()
+        .lazy()
+    )
+    usage = usage_pattern.build(pl.concat([user_starts, edge_starts]), user_journeys, fleets).collect()
+    needed = cells.filter(col.kind == "server_need").select("usage_pattern_id", "container_id").unique().sort(pl.all())
+    weekly = occurrence.weekly_triggers(fleets, edge_patterns, countries, model["server_need_volumes"], needed)
+    of_users = user_starts.select("usage_pattern_id", "start", container_id=pl.lit(None, pl.String), triggers="starts")
+    triggers = pl.concat([of_users, weekly], how="diagonal").collect()
+    intervals = run.held_intervals(model["job_runs"], model["job_run_intervals"], model["log_horizons"])
+    runs = run.build(intervals).collect() if model.has("job_runs") else run.build(intervals).collect_schema().to_frame()
+    cell_spans = pl.concat(
+        [plan.cell_spans(cells, triggers.lazy()), plan.direct_spans(model["occurrences"], jobs)]
+    ).collect()
+    job_spans = plan.job_spans(cell_spans.lazy(), jobs).collect()
+    observed = run_spans(runs.lazy())
+    return Upstream(
+        servers=servers.collect(),
+        services=services.collect(),
+        jobs=jobs.collect(),
+        capacity=capacity.build(servers, services).collect(),
+        cells=cells.collect(),
+        steps=steps.collect(),
+        user_starts=user_starts.collect(),
+        fleets=fleets.collect(),
+        under_way=pl.concat(
+            [user_journeys, usage_pattern.fleets_under_way(fleets, model["edge_usage_pattern_journeys"])],
+            how="diagonal",
+        ).collect(),
+        triggers=triggers,
+        grid=pl.concat([grid.of_patterns(p, countries) for p in (patterns, edge_patterns)]).collect(),
+        intensity=model["carbon_intensity"].select("zone", "hour", "carbon_intensity").collect(),
+        storages=model["storages"].collect(),
+        networks=model["networks"].collect(),
+        container_weights=model["container_weights"].collect(),
+        direct=model["occurrences"],
+        runs=runs.lazy(),
+        usage=usage,
+        cell_spans=cell_spans,
+        job_spans=job_spans,
+        spans=plan.server_spans(job_spans.lazy(), observed).collect(),
+        model_hours=_model_hours(usage, cell_spans, job_spans, observed.collect()),
+    )
+
+
+def run_spans(runs: pl.LazyFrame) -> pl.LazyFrame:
+    """First hour and end of the observed runs of every server, and their rows."""
+    index = col.hour.dt.timestamp("ms") // run.HOUR_MS
+    held = runs.filter(col.run_hours > 0)
+    return held.group_by("server_id").agg(first=index.min(), end=index.max() + 1, rows=pl.len().cast(pl.Int64))
+
+
+def _model_hours(
+    usage: pl.DataFrame, cells: pl.DataFrame, jobs: pl.DataFrame, runs: pl.DataFrame
+) -> tuple[int, int] | None:
+    index = pl.col("hour").dt.timestamp("ms") // run.HOUR_MS
+    pairs = [
+        usage.select(first=index.min(), end=index.max() + 1),
+        *(f.select(pl.col("first").min(), pl.col("end").max()) for f in (cells, jobs, runs)),
+    ]
+    every = pl.concat(pairs).drop_nulls()
+    return None if every.is_empty() else (every["first"].min(), every["end"].max())  # type: ignore[return-value]
