@@ -88,5 +88,7 @@ def _checked(path: Path, raw: BinaryIO, text: BinaryIO | gzip.GzipFile) -> Itera
             block = block.removeprefix(b"\xef\xbb\xbf")
         expanded += len(block)
         if expanded > FREE_EXPANSION_BYTES and expanded > LARGEST_RATIO * raw.tell():
-            raise InputError(f"{path}: {raw.tell()} bytes expand to more than {expanded}: not a log that can be trusted")
+            raise InputError(
+                f"{path}: {raw.tell()} bytes expand to more than {expanded}: not a log that can be trusted"
+            )
         yield block

@@ -1,8 +1,9 @@
-"""What every log importer needs: a `RunLog` in; job_runs, its companions, rejects, log_horizons and drafted servers out.
+"""What every log importer needs: a `RunLog` in; job_runs, its companions, rejects and drafted servers out.
 
-An importer reads its records and says of each: a run, refused (why), or excluded (why). It hands the whole over as one `RunLog`, whose
-runs name a `place` (partition, lane, product) in the stead of `server_id`; `write_runs` maps places to servers, holds the books
-(`rows_in = runs + rejects + excluded`) and writes. Importing a source again replaces what was imported from it before.
+An importer reads its records and says of each: a run, refused (why), or excluded (why). It hands the whole over as one
+`RunLog`, whose runs name a `place` (partition, lane, product) in the stead of `server_id`; `write_runs` maps places to
+servers, holds the books (`rows_in = runs + rejects + excluded`) and writes. Importing a source again replaces what was
+imported from it before.
 """
 
 from collections import Counter
@@ -77,7 +78,9 @@ class RunLog:
     rows_in: int
     """Records read."""
     runs: Frame
-    """Columns of job_runs, with `place` instead of `server_id`; `source` may be missing; `flags` are codes joined by `;`."""
+    """Columns of job_runs, with `place` instead of `server_id`; `source` may be missing; `flags` are codes joined by
+    `;`.
+    """
     rejects: Frame
     """Columns of rejects; `source` may be missing."""
     excluded: Mapping[str, int] = field(default_factory=dict)
@@ -87,18 +90,20 @@ class RunLog:
     details: Mapping[Table, Frame] = field(default_factory=dict)
     """Detail tables of the source (tables of `DETAILS`)."""
     places: Frame | None = None
-    """`place` and whatever columns of `servers` the records tell of it (compute, ram, server_type, name ...), in canonical units."""
+    """`place` and whatever columns of `servers` the records tell of it (compute, ram, server_type, name ...), in
+    canonical units.
+    """
     aliases: Mapping[str, str] = field(default_factory=dict)
     """Another name that a `--servers` table may know a place by: the lane that a machine belongs to."""
     capacity_source: tuple[str, str] | None = None
-    """Where the figures of `places` come from, and how far they can be trusted (low, medium, high): noted in `sources`."""
+    """Where the figures of `places` come from, and the confidence in them (low, medium, high): noted in `sources`."""
     horizon: datetime | None = None
     """When the log was taken; without it, the latest instant of its runs."""
     warnings: tuple[str, ...] = ()
 
 
 def write_runs(model: Path, log: RunLog, *, servers: Path | None = None, strict: bool = False) -> ImportReport:
-    """Map places to servers, check the books, write every table of the log. `strict` refuses the whole log for one refused record."""
+    """Map places to servers, check the books, write every table of the log; `strict` writes nothing if a record is refused."""
     runs = _typed(log.runs.lazy().with_columns(source=pl.lit(log.source)), INPUTS["job_runs"], also=("place",))
     rejects = _typed(log.rejects.lazy().with_columns(source=pl.lit(log.source)), REJECTS)
     report = _report(log, runs, rejects)
@@ -106,10 +111,17 @@ def write_runs(model: Path, log: RunLog, *, servers: Path | None = None, strict:
         raise InputError(_strict_message(report, rejects))
     places = [str(p) for p in runs.select(pl.col("place").unique().sort()).collect().to_series()]
     server_of = servers_of_places(places, servers, report, log.aliases)
-    known = pl.LazyFrame({"place": list(server_of), "server_id": list(server_of.values())}, schema={"place": pl.String, "server_id": pl.String})
-    mapped = runs.join(known, on="place", how="left", validate="m:1", maintain_order="left")  # replace_strict would not stream
+    known = pl.LazyFrame(
+        {"place": list(server_of), "server_id": list(server_of.values())},
+        schema={"place": pl.String, "server_id": pl.String},
+    )
+    mapped = runs.join(
+        known, on="place", how="left", maintain_order="left"
+    )  # replace_strict and validate= would not stream
     tables: dict[Table, Frame] = {INPUTS["job_runs"]: mapped}
-    tables[INPUTS["job_run_intervals"]] = INPUTS["job_run_intervals"].empty() if log.intervals is None else log.intervals
+    tables[INPUTS["job_run_intervals"]] = (
+        INPUTS["job_run_intervals"].empty() if log.intervals is None else log.intervals
+    )
     for table, frame in {**tables, **log.details}.items():
         report.tables[table.name] = write_part(model, table, frame, part=log.source)
     report.tables["rejects"] = write_part(model, REJECTS, rejects, part=log.source, as_csv=True)
@@ -151,16 +163,23 @@ def _counts(codes: pl.LazyFrame) -> dict[str, int]:
 def _strict_message(report: ImportReport, rejects: pl.LazyFrame) -> str:
     """The first refused records and how many there are of each kind."""
     first = rejects.head(SHOWN).collect().iter_rows(named=True)
-    lines = [f"row {r['row']}, record {r['record_id']}: {r['code']}, {r['field']} = {r['value']!r}: {r['message']}" for r in first]
+    lines = [
+        f"row {r['row']}, record {r['record_id']}: {r['code']}, {r['field']} = {r['value']!r}: {r['message']}"
+        for r in first
+    ]
     counts = ", ".join(f"{count} {code}" for code, count in report.rejects.items())
-    return "\n".join([*lines, f"{report.rejects.total()} of {report.rows_in} records refused ({counts}); nothing written"])
+    return "\n".join(
+        [*lines, f"{report.rejects.total()} of {report.rows_in} records refused ({counts}); nothing written"]
+    )
 
 
 def write_part(model: Path, table: Table, frame: Frame, *, part: str, as_csv: bool = False) -> int:
     """Write the part of a table that comes from one source, `NAME.parquet/PART.parquet`, in one step; rows written."""
     folder = model / f"{table.name}.{'csv' if as_csv else 'parquet'}"
     if folder.is_file():
-        raise InputError(f"{folder} is a file; imported {table.name} go into a folder of that name: move it away, or into {folder}/")
+        raise InputError(
+            f"{folder} is a file; imported {table.name} go into a folder of that name: move it away, or into {folder}/"
+        )
     folder.mkdir(parents=True, exist_ok=True)
     target = folder / f"{part}.{'csv' if as_csv else 'parquet'}"
     partial = target.with_name(f".{target.name}.partial")
@@ -179,7 +198,7 @@ def write_part(model: Path, table: Table, frame: Frame, *, part: str, as_csv: bo
 def servers_of_places(
     places: Iterable[str], mapping: Path | None, report: ImportReport, aliases: Mapping[str, str] | None = None
 ) -> dict[str, str]:
-    """The server of every place: the first row of the mapping that fits; a place that none fits is a server of its own name."""
+    """The server of every place, by the first row of the mapping that fits; without one, a server of its own name."""
     rules = [] if mapping is None else _mapping_rules(mapping)
     names = {place: (place, (aliases or {}).get(place, place)) for place in places}
     found = {
@@ -202,7 +221,10 @@ def _mapping_rules(mapping: Path) -> list[tuple[str, str]]:
     table = _read_text_table(mapping)
     pattern = next((name for name in PATTERN_COLUMNS if name in table.columns), None)
     if pattern is None or "server_id" not in table.columns:
-        raise InputError(f"{mapping}: expected the columns {' or '.join(PATTERN_COLUMNS)} and server_id, found {', '.join(table.columns)}")
+        raise InputError(
+            f"{mapping}: expected the columns {' or '.join(PATTERN_COLUMNS)} and server_id, "
+            f"found {', '.join(table.columns)}"
+        )
     empty = table.filter(pl.any_horizontal(pl.col(pattern, "server_id").fill_null("") == ""))
     if not empty.is_empty():
         raise InputError(f"{mapping}: {empty.height} of {table.height} rows have an empty {pattern} or server_id")
@@ -223,7 +245,9 @@ def _read_text_table(path: Path) -> pl.DataFrame:
 
 def _write_horizon(model: Path, log: RunLog, runs: pl.LazyFrame, report: ImportReport) -> None:
     """Note when the log was taken: as told, else the latest instant of its runs."""
-    instants = [n for n in ("submitted_at", "queued_at", "started_at", "ended_at") if n in runs.collect_schema().names()]
+    instants = [
+        n for n in ("submitted_at", "queued_at", "started_at", "ended_at") if n in runs.collect_schema().names()
+    ]
     seen = runs.select(
         latest=pl.max_horizontal(pl.col(instants).max()),
         still_open=(pl.col("started_at").is_not_null() & pl.col("ended_at").is_null()).sum(),
@@ -231,9 +255,13 @@ def _write_horizon(model: Path, log: RunLog, runs: pl.LazyFrame, report: ImportR
     ).collect()
     latest, still_open, later = seen.row(0)
     if later:
-        report.warnings.append(f"{later} runs end after the horizon {log.horizon:%Y-%m-%dT%H:%M:%SZ}: are the clocks right?")
+        report.warnings.append(
+            f"{later} runs end after the horizon {log.horizon:%Y-%m-%dT%H:%M:%SZ}: are the clocks right?"
+        )
     if log.horizon is None and still_open:
-        report.warnings.append(f"{still_open} runs have no end and no horizon was given: held until {latest}, the log's latest instant")
+        report.warnings.append(
+            f"{still_open} runs have no end and no horizon was given: held until {latest}, the log's latest instant"
+        )
     horizon = log.horizon or latest
     if horizon is not None:
         row = pl.DataFrame({"source": [log.source], "horizon": [f"{horizon:%Y-%m-%dT%H:%M:%S.%fZ}"]})
@@ -242,21 +270,37 @@ def _write_horizon(model: Path, log: RunLog, runs: pl.LazyFrame, report: ImportR
 
 def _draft_servers(model: Path, log: RunLog, server_of: Mapping[str, str], report: ImportReport) -> None:
     """Add a row to servers.csv for every server that the model does not know yet."""
-    places = pl.DataFrame({"place": list(server_of), "server_id": list(server_of.values())}, schema={"place": pl.String, "server_id": pl.String})
+    places = pl.DataFrame(
+        {"place": list(server_of), "server_id": list(server_of.values())},
+        schema={"place": pl.String, "server_id": pl.String},
+    )
     known = pl.DataFrame({"server_id": _known_servers(model)}, schema={"server_id": pl.String})
     new = places.join(known, on="server_id", how="anti", maintain_order="left")
     if new.is_empty():
         return
     told = log.places.lazy().collect() if log.places is not None else pl.DataFrame(schema={"place": pl.String})
-    new = new.join(told.unique("place", keep="first", maintain_order=True), on="place", how="left", validate="m:1", maintain_order="left")
+    new = new.join(
+        told.unique("place", keep="first", maintain_order=True),
+        on="place",
+        how="left",
+        validate="m:1",
+        maintain_order="left",
+    )
     draft = new.group_by("server_id", maintain_order=True).agg(_of_one_server(new.columns))
     empty = {name: pl.lit(None, dtype=pl.String) for name in DRAFTED if name not in draft.columns}
     draft = draft.with_columns(**empty).with_columns(
-        pl.col("name").fill_null(pl.col("server_id")), pl.col("server_type").fill_null("on-premise"), pl.col("compute_unit").fill_null("cpu_core")
+        pl.col("name").fill_null(pl.col("server_id")),
+        pl.col("server_type").fill_null("on-premise"),
+        pl.col("compute_unit").fill_null("cpu_core"),
     )
-    report.tables["servers"] = add_rows(model, INPUTS["servers"], draft.select(pl.col(DRAFTED).cast(pl.String)), replace=False)
+    report.tables["servers"] = add_rows(
+        model, INPUTS["servers"], draft.select(pl.col(DRAFTED).cast(pl.String)), replace=False
+    )
     _note_sources(model, log, draft, report)
-    report.warnings.append(f"{draft.height} servers drafted in {model / 'servers.csv'}: fill in the empty figures (wattrow check names them)")
+    report.warnings.append(
+        f"{draft.height} servers drafted in {model / 'servers.csv'}: "
+        "fill in the empty figures (wattrow check names them)"
+    )
 
 
 def _note_sources(model: Path, log: RunLog, draft: pl.DataFrame, report: ImportReport) -> None:
@@ -264,10 +308,18 @@ def _note_sources(model: Path, log: RunLog, draft: pl.DataFrame, report: ImportR
     if log.capacity_source is None:
         return
     source, confidence = log.capacity_source
-    figures = draft.select("server_id", pl.col("compute", "ram").cast(pl.String)).unpivot(index="server_id", variable_name="column")
+    figures = draft.select("server_id", pl.col("compute", "ram").cast(pl.String)).unpivot(
+        index="server_id", variable_name="column"
+    )
     told = figures.filter(pl.col("value").is_not_null()).sort("server_id", "column")
     if not told.is_empty():
-        rows = told.select(table=pl.lit("servers"), row_id="server_id", column="column", source=pl.lit(source), confidence=pl.lit(confidence))
+        rows = told.select(
+            table=pl.lit("servers"),
+            row_id="server_id",
+            column="column",
+            source=pl.lit(source),
+            confidence=pl.lit(confidence),
+        )
         report.tables["sources"] = add_rows(model, INPUTS["sources"], rows, replace=True)
 
 
@@ -294,9 +346,10 @@ def _bare(header: str) -> str:
 
 
 def add_rows(model: Path, table: Table, rows: pl.DataFrame, *, replace: bool) -> int:
-    """Add rows of text to a table that people edit, `NAME.csv`; those of the same key are replaced, or else kept. Rows then in it.
+    """Add rows of text to a table that people edit; those of the same key are replaced, or else kept. Rows then in it.
 
-    Headers, units and cells that stand there stay as they are. A figure whose column has been given another unit is left empty.
+    Headers, units and cells that stand there stay as they are. A figure whose column has been given another unit is
+    left empty.
     """
     target = model / f"{table.name}.csv"
     old = _read_text_table(target) if target.exists() else rows.rename(_with_unit(table), strict=False).clear()
@@ -305,7 +358,11 @@ def add_rows(model: Path, table: Table, rows: pl.DataFrame, *, replace: bool) ->
     new = new.select(n for n in new.columns if n in old.columns)
     headers = {_bare(h): h for h in old.columns}
     key = [headers[name] for name in table.key]
-    kept, added = (old.join(new, on=key, how="anti", maintain_order="left"), new) if replace else (old, new.join(old, on=key, how="anti"))
+    kept, added = (
+        (old.join(new, on=key, how="anti", maintain_order="left"), new)
+        if replace
+        else (old, new.join(old, on=key, how="anti"))
+    )
     model.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(f".{target.name}.partial")
     pl.concat([kept, added], how="diagonal").write_csv(partial)

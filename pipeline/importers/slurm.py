@@ -1,13 +1,14 @@
-"""Slurm's accounting (`sacct --parsable2`, `sacct --json`) -> job_runs, slurm_jobs, slurm_steps: one run per job record.
+"""Slurm's accounting (`sacct --parsable2`, `--json`) -> job_runs, slurm_jobs, slurm_steps: one run per job record.
 
-Read in batches of bounded size, judged vectorised (slurm_verdicts), staged as Parquet; what concerns several records (repeated lines,
-attempts of one job) is settled at the end over their hashes, so memory hardly grows with the log.
+Read in batches of bounded size, judged vectorised (slurm_verdicts), staged as Parquet; what concerns several records
+(repeated lines, attempts of one job) is settled at the end over their hashes, so memory hardly grows with the log.
 
-- A run's id is `CLUSTER/JOBIDRAW/ATTEMPT`; the attempt is Restarts, or the order of submission where Restarts does not tell.
-- `server_id` comes from `CLUSTER/PARTITION`, `project` from Account, `user` from User, `application` from Partition, or from the
-  field that the caller names (JobName often has as many values as there are jobs).
-- A suspended run holds its cores for a part of its time only, and when is not told: its cores are scaled by that part and spread over
-  the whole time from start to end. Memory and GPUs stay held.
+- A run's id is `CLUSTER/JOBIDRAW/ATTEMPT`; the attempt is Restarts, or the order of submission where Restarts does not
+  tell.
+- `server_id` comes from `CLUSTER/PARTITION`, `project` from Account, `user` from User, `application` from Partition, or
+  from the field that the caller names (JobName often has as many values as there are jobs).
+- A suspended run holds its cores for a part of its time only, and when is not told: its cores are scaled by that part
+  and spread over the whole time from start to end. Memory and GPUs stay held.
 - Steps share what their job holds: they go to slurm_steps and count as excluded.
 """
 
@@ -33,8 +34,8 @@ from pipeline.importers.slurm_verdicts import NUMBER, PARENT, ROW, Reading
 
 SOURCE = "slurm"
 FORMAT = (
-    "JobID,JobIDRaw,Cluster,Partition,Account,User,JobName,State,Submit,Eligible,Start,End,ElapsedRaw,Suspended,Restarts,NNodes,"
-    "AllocCPUS,ReqMem,AllocTRES,NodeList,TotalCPU,MaxRSS,ConsumedEnergyRaw,ExitCode"
+    "JobID,JobIDRaw,Cluster,Partition,Account,User,JobName,State,Submit,Eligible,Start,End,ElapsedRaw,Suspended,"
+    "Restarts,NNodes,AllocCPUS,ReqMem,AllocTRES,NodeList,TotalCPU,MaxRSS,ConsumedEnergyRaw,ExitCode"
 )
 COMMAND = f"SLURM_TIME_FORMAT='%s' sacct -a -D --parsable2 --noconvert -S .. -E .. --format={FORMAT}"
 """The command to ask administrators for."""
@@ -74,8 +75,8 @@ def import_slurm(
 ) -> ImportReport:
     """Read a log of sacct (a file, gzipped or not, or a folder of files) into the model folder.
 
-    `columns` names the fields of a log without header, `timezone` the zone of times that have none, `application` the sacct field
-    that plays the application.
+    `columns` names the fields of a log without header, `timezone` the zone of times that have none, `application` the
+    sacct field that plays the application.
     """
     _check_zone(timezone)
     reading = Reading(columns, timezone, horizon, _column_of(application))
@@ -95,7 +96,9 @@ def _check_zone(zone: str | None) -> None:
         if zone is not None:
             ZoneInfo(zone)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise InputError(f"{zone!r} is no time zone of the tz database; expected a name as Europe/Copenhagen or UTC") from None
+        raise InputError(
+            f"{zone!r} is no time zone of the tz database; expected a name as Europe/Copenhagen or UTC"
+        ) from None
 
 
 def _column_of(name: str) -> str:
@@ -137,12 +140,14 @@ def _split_lines(lines: Lines) -> pl.DataFrame:
 
 
 def _field_names(file: Path, first_line: str, columns: str | None) -> list[str]:
-    """The columns of a log: from its header, else from the caller's list. A header ends with `|` when every line does (`--parsable`)."""
+    """The columns of a log, from its header or else the caller's list; a last empty one where lines end with `|`."""
     printed = first_line.split("|")
     header = [_column_of(n) for n in printed]
     is_header = sum(n in fields.COLUMN_OF.values() for n in header) >= max(2, len(header) // 2)
     if not is_header and columns is None:
-        raise InputError(f"{file}: no header in the first line; name its fields with --columns, or take the log with: {COMMAND}")
+        raise InputError(
+            f"{file}: no header in the first line; name its fields with --columns, or take the log with: {COMMAND}"
+        )
     names = header if is_header else [_column_of(n) for n in (columns or "").replace("|", ",").split(",")]
     if not is_header and len(printed) == len(names) + 1 and printed[-1] == "":
         names.append("")
@@ -222,7 +227,9 @@ def _log(staged: Staged, reading: Reading) -> RunLog:
     repeated = _refuse_repeated(staged)
     jobs = _with_attempts(_without(staged.scan("jobs"), repeated))
     largest = _largest_on_a_node(jobs)
-    rejects = pl.concat([f for f in staged.rejects if not f.is_empty()] or [pl.DataFrame(schema=verdicts.REJECT_SCHEMA)])
+    rejects = pl.concat(
+        [f for f in staged.rejects if not f.is_empty()] or [pl.DataFrame(schema=verdicts.REJECT_SCHEMA)]
+    )
     excluded = {"step": staged.steps} if staged.steps else {}
     return RunLog(
         source=SOURCE,
@@ -238,26 +245,33 @@ def _log(staged: Staged, reading: Reading) -> RunLog:
 
 
 def _refuse_repeated(staged: Staged) -> pl.DataFrame:
-    """Numbers of the records to leave out, refused: lines that repeat an earlier one, and records of one run that contradict each other.
+    """Numbers of the records refused because they repeat an earlier line, or contradict another record of the run.
 
     Of a run that one dump shows running and a later one ended, the ended record is kept.
     """
-    records = _of_repeated(staged.scan("jobs"), "key_hash", "content_hash", "ended_at", "record", "restarts", ROW).sort(NUMBER)
+    records = _of_repeated(staged.scan("jobs"), "key_hash", "content_hash", "ended_at", "record", "restarts", ROW).sort(
+        NUMBER
+    )
     if records.is_empty():
         return pl.DataFrame(schema={NUMBER: pl.Int64})
     same = pl.col(NUMBER) != pl.col(NUMBER).min().over("key_hash", "content_hash")
     ended = pl.col("ended_at").is_not_null()
     contents, endings = (pl.col("content_hash").filter(c).n_unique().over("key_hash") for c in (pl.lit(True), ended))
     records = records.with_columns(
-        code=pl.when(same).then(pl.lit("duplicate_line")).when((contents > 1) & ~(ended & (endings == 1))).then(pl.lit("duplicate_id_conflict"))
+        code=pl.when(same)
+        .then(pl.lit("duplicate_line"))
+        .when((contents > 1) & ~(ended & (endings == 1)))
+        .then(pl.lit("duplicate_id_conflict"))
     )
     reasons = {
         "duplicate_line": "the same record stands earlier in the log",
-        "duplicate_id_conflict": "another record of the same run says otherwise (the one that ended is kept, if there is one)",
+        "duplicate_id_conflict": "another record of the same run says otherwise (the one that ended is kept)",
     }
     for code, reason in reasons.items():
         refused = records.filter(code=code)
-        staged.rejects.append(verdicts.reject_rows(refused, verdicts.record_id(), code, "JobIDRaw", pl.col("record"), reason))
+        staged.rejects.append(
+            verdicts.reject_rows(refused, verdicts.record_id(), code, "JobIDRaw", pl.col("record"), reason)
+        )
     return records.filter(pl.col("code").is_not_null()).select(NUMBER)
 
 
@@ -272,7 +286,11 @@ def _of_repeated(frame: pl.LazyFrame, key: str, *columns: str) -> pl.DataFrame:
     often = keys.filter((keys == keys.shift(1)).fill_null(False)).unique()
     if often.is_empty():
         frame = frame.clear()
-    return frame.filter(pl.col(key).is_in(often.implode())).select(NUMBER, key, *(c for c in columns if c != key)).collect()
+    return (
+        frame.filter(pl.col(key).is_in(often.implode()))
+        .select(NUMBER, key, *(c for c in columns if c != key))
+        .collect()
+    )
 
 
 def _with_attempts(jobs: pl.LazyFrame) -> pl.LazyFrame:
@@ -286,7 +304,7 @@ def _with_attempts(jobs: pl.LazyFrame) -> pl.LazyFrame:
         .then("restarts")
         .otherwise(pl.int_range(pl.len()).over("id_hash")),
     )
-    jobs = jobs.join(numbered.lazy(), on=NUMBER, how="left", validate="m:1", maintain_order="left")
+    jobs = jobs.join(numbered.lazy(), on=NUMBER, how="left", maintain_order="left")
     attempt = pl.coalesce("attempt", "restarts", pl.lit(0)).cast(pl.Int64)
     siblings = pl.col("siblings").cast(pl.Int64).fill_null(1)
     return jobs.with_columns(attempt=attempt, siblings=siblings, run_id=pl.concat_str("record", attempt, separator="/"))
@@ -309,9 +327,14 @@ def _runs(jobs: pl.LazyFrame, largest: pl.DataFrame) -> pl.LazyFrame:
         ignore_nulls=True,
     )
     sizes = largest.lazy().select("place", largest_cores="cores_per_node")
-    jobs = jobs.join(sizes, on="place", how="left", validate="m:1", maintain_order="left")
+    jobs = jobs.join(sizes, on="place", how="left", maintain_order="left")
     alone = pl.col("submit_line").str.contains("--exclusive(?:[= ]|$)").fill_null(False)
-    scope = pl.when(alone).then(pl.lit("exclusive")).when(pl.col("cores_per_node") < pl.col("largest_cores")).then(pl.lit("shared"))
+    scope = (
+        pl.when(alone)
+        .then(pl.lit("exclusive"))
+        .when(pl.col("cores_per_node") < pl.col("largest_cores"))
+        .then(pl.lit("shared"))
+    )
     return jobs.with_columns(
         source_instance=pl.coalesce("cluster", pl.lit(verdicts.SLURM)),
         source_record_id=pl.col("record"),
@@ -334,7 +357,9 @@ def _steps_of_runs(staged: Staged, jobs: pl.LazyFrame) -> pl.LazyFrame:
         return steps.with_columns(run_id=pl.lit(None, dtype=pl.String))
     runs = jobs.select(pl.col(NUMBER).alias(PARENT), "run_id")
     steps = steps.join(runs, on=PARENT, how="left", maintain_order="left")
-    steps = steps.with_columns(run_id=pl.coalesce("run_id", pl.concat_str("base", pl.lit("/0"))), step_id=pl.col("step_id").fill_null("?"))
+    steps = steps.with_columns(
+        run_id=pl.coalesce("run_id", pl.concat_str("base", pl.lit("/0"))), step_id=pl.col("step_id").fill_null("?")
+    )
     steps = steps.with_columns(step_hash=pl.struct("run_id", "step_id").hash())
     again = _of_repeated(steps, "step_hash").sort(NUMBER).filter(~pl.col("step_hash").is_first_distinct())
     return _without(steps, again.select(NUMBER))

@@ -1,7 +1,7 @@
 """What sacct prints in its cells, read into numbers and instants: durations, memory, counts, times, states, resources.
 
-The parsers are vectorised and never fail: a cell that cannot be read is null. Memory counts binary gigabytes (GiB) as GB_ram, as
-Slurm prints them and as administrators give a node's memory.
+The parsers are vectorised and never fail: a cell that cannot be read is null. Memory counts binary gigabytes (GiB) as
+GB_ram, as Slurm prints them and as administrators give a node's memory.
 """
 
 import polars as pl
@@ -9,7 +9,13 @@ import polars as pl
 from pipeline.tables import DETAILS, Column
 
 JOBS, STEPS = DETAILS["slurm_jobs"], DETAILS["slurm_steps"]
-RENAMED = {"submit": "submit_time", "eligible": "eligible_time", "start": "start_time", "end": "end_time", "group": "group_name"}
+RENAMED = {
+    "submit": "submit_time",
+    "eligible": "eligible_time",
+    "start": "start_time",
+    "end": "end_time",
+    "group": "group_name",
+}
 OWN = ("run_id", "step_id", "source_row", "other_fields")
 """Columns of the detail tables that sacct does not print."""
 COLUMN_OF = {c.replace("_", ""): c for t in (JOBS, STEPS) for c in t.columns if c not in OWN} | RENAMED
@@ -18,12 +24,15 @@ TIMES = ("submit_time", "eligible_time", "start_time", "end_time")
 NO_TIME = ("Unknown", "None", "N/A", "0", "")
 NO_NODES = "None assigned"
 STATES = {
-    "PENDING": "queued", "CONFIGURING": "queued", "REQUEUED": "queued", "REQUEUE_HOLD": "queued", "REQUEUE_FED": "queued",
+    "PENDING": "queued", "CONFIGURING": "queued", "REQUEUED": "queued", "REQUEUE_HOLD": "queued",
+    "REQUEUE_FED": "queued",
     "SPECIAL_EXIT": "queued", "RESV_DEL_HOLD": "queued", "REVOKED": "queued",
-    "RUNNING": "running", "COMPLETING": "running", "RESIZING": "running", "SIGNALING": "running", "STAGE_OUT": "running",
+    "RUNNING": "running", "COMPLETING": "running", "RESIZING": "running",
+    "SIGNALING": "running", "STAGE_OUT": "running",
     "STOPPED": "suspended", "SUSPENDED": "suspended",
     "COMPLETED": "completed",
-    "FAILED": "failed", "OUT_OF_MEMORY": "failed", "NODE_FAIL": "failed", "BOOT_FAIL": "failed", "LAUNCH_FAILED": "failed",
+    "FAILED": "failed", "OUT_OF_MEMORY": "failed", "NODE_FAIL": "failed", "BOOT_FAIL": "failed",
+    "LAUNCH_FAILED": "failed",
     "CANCELLED": "cancelled", "TIMEOUT": "timed_out", "DEADLINE": "timed_out", "PREEMPTED": "preempted",
 }  # fmt: skip
 """Our word for each of Slurm's states."""
@@ -49,7 +58,9 @@ def number(text: pl.Expr) -> pl.Expr:
 
 def _power(suffix: pl.Expr) -> pl.Expr:
     """1024 to the power that a suffix stands for."""
-    return suffix.replace_strict({s: 1024.0**i for i, s in enumerate(["", *"KMGTP"])}, default=None, return_dtype=pl.Float64)
+    return suffix.replace_strict(
+        {s: 1024.0**i for i, s in enumerate(["", *"KMGTP"])}, default=None, return_dtype=pl.Float64
+    )
 
 
 def count(text: pl.Expr) -> pl.Expr:
@@ -105,11 +116,17 @@ def requested_memory(text: pl.Expr, cpus: pl.Expr, nodes: pl.Expr) -> pl.Expr:
     plain = memory(text.str.strip_suffix("n").str.strip_suffix("c"))
     flagged = plain >= MEMORY_PER_CPU / 1024
     per_cpu = pl.when(flagged).then(plain - MEMORY_PER_CPU / 1024).when(text.str.ends_with("c")).then(plain)
-    return pl.when(per_cpu.is_not_null()).then(per_cpu * cpus).when(text.str.ends_with("n")).then(plain * nodes).otherwise(plain)
+    return (
+        pl.when(per_cpu.is_not_null())
+        .then(per_cpu * cpus)
+        .when(text.str.ends_with("n"))
+        .then(plain * nodes)
+        .otherwise(plain)
+    )
 
 
 def normal_states(texts: list[str]) -> dict[str, tuple[str, str]]:
-    """Slurm's and our state of every text, suffixed (`CANCELLED by 1001`), combined (`RUNNING+COMPLETING`) or cut (`OUT_OF_ME+`)."""
+    """Slurm's and our state of texts: suffixed (`CANCELLED by 1001`), combined (`RUNNING+COMPLETING`), cut (`OUT_OF_ME+`)."""
     found = {}
     for text in texts:
         word = text.split(" by ")[0].split("+")[0].strip()
@@ -131,9 +148,10 @@ def parser(column: Column) -> pl.Expr:
 
 
 def instants(text: pl.Series, zone: str | None) -> tuple[pl.Series, pl.Series]:
-    """Instants in UTC of unix seconds, ISO times with an offset, or civil times of a zone: the earlier and the later reading.
+    """Instants of unix seconds, ISO times with an offset, or civil times of a zone: the earlier and the later reading.
 
-    The two differ where a civil time occurs twice. Null: blank, unreadable, unbelievable, or in an hour that the zone leaves out.
+    The two differ where a civil time occurs twice. Null: blank, unreadable, unbelievable, or in an hour that the zone
+    leaves out.
     """
     local = _civil_times(text)
     absolute = _absolute_times(text) if local.null_count() else None
@@ -157,7 +175,9 @@ def _absolute_times(text: pl.Series) -> pl.Series:
     """Unix seconds, or ISO times with an offset."""
     unix = text.cast(pl.Float64, strict=False)
     micros = pl.select(pl.when(unix.is_between(1, 2e10)).then(unix * 1e6).cast(pl.Int64)).to_series()
-    offset = text.str.replace("Z$", "+00:00").str.to_datetime("%Y-%m-%dT%H:%M:%S%#z", strict=False, time_unit="us", time_zone="UTC")
+    offset = text.str.replace("Z$", "+00:00").str.to_datetime(
+        "%Y-%m-%dT%H:%M:%S%#z", strict=False, time_unit="us", time_zone="UTC"
+    )
     return offset.zip_with(offset.is_not_null(), micros.cast(pl.Datetime("us", "UTC")))
 
 
@@ -165,7 +185,8 @@ def _in_zone(local: pl.Series, zone: str | None, ambiguous: str) -> pl.Series:
     """Civil times of a zone in UTC; null without a zone."""
     if zone is None:
         return NEVER.new_from_index(0, len(local))
-    return local.dt.replace_time_zone(zone, ambiguous=ambiguous, non_existent="null").dt.convert_time_zone("UTC")  # type: ignore[arg-type]
+        told = local.dt.replace_time_zone(zone, ambiguous=ambiguous, non_existent="null")  # type: ignore[arg-type]
+    return told.dt.convert_time_zone("UTC")
 
 
 def needs_zone(text: pl.Series) -> bool:

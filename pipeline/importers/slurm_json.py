@@ -1,7 +1,7 @@
 """`sacct --json` to the fields that `sacct --parsable2` prints, one record at a time: jobs, each followed by its steps.
 
-The schema changed with Slurm's versions (`state.current` a text, then a list; numbers plain, then `{set, infinite, number}`); both are
-read. What no field takes is kept under `other_fields`, as JSON.
+The schema changed with Slurm's versions (`state.current` a text, then a list; numbers plain, then `{set, infinite,
+number}`); both are read. What no field takes is kept under `other_fields`, as JSON.
 """
 
 import codecs
@@ -90,7 +90,15 @@ OF_STEPS = COMMON | {
     "tres_usage_out_ave": ("tres", "consumed", "average"),
     "tres_usage_out_tot": ("tres", "consumed", "total"),
 }
-IDENTITY = (("job_id",), ("array", "job_id"), ("array", "task_id"), ("het", "job_id"), ("het", "job_offset"), ("steps",), ("step", "id"))
+IDENTITY = (
+    ("job_id",),
+    ("array", "job_id"),
+    ("array", "task_id"),
+    ("het", "job_id"),
+    ("het", "job_offset"),
+    ("steps",),
+    ("step", "id"),
+)
 
 
 def is_json(head: bytes) -> bool:
@@ -123,7 +131,9 @@ def _jobs(path: Path) -> Iterator[Any]:
                 break
             yield element
         if len(text) - at > LONGEST_RECORD:
-            raise InputError(f"{path}: a record of more than {LONGEST_RECORD} characters, or no list of jobs: not the output of sacct --json")
+            raise InputError(
+                f"{path}: no list of jobs, or a job of more than {LONGEST_RECORD} characters: not of sacct --json"
+            )
     raise InputError(f"{path}: the JSON is broken or cut off, after {text[max(0, at - 40) : at + 40]!r}")
 
 
@@ -145,13 +155,21 @@ def _job_and_steps(job: dict[str, Any]) -> Iterator[Record]:
     raw, association = _plain(job.get("job_id")), _object(job.get("association"))
     for name in ("cluster", "account", "user"):
         record[name] = record[name] or _plain(association.get(name))
-    record |= {"job_id": _printed_id(job), "job_id_raw": raw, "req_mem": _requested_memory(_object(job.get("required")))}
+    record |= {
+        "job_id": _printed_id(job),
+        "job_id_raw": raw,
+        "req_mem": _requested_memory(_object(job.get("required"))),
+    }
     yield record
     for step in job.get("steps") or []:
         if isinstance(step, dict):
             name = _step_name(step)
             shared = {n: record[n] for n in ("cluster", "account", "user", "submit_time")}
-            yield _fields(step, OF_STEPS) | shared | {"job_id": f"{record['job_id']}.{name}", "job_id_raw": f"{raw}.{name}"}
+            yield (
+                _fields(step, OF_STEPS)
+                | shared
+                | {"job_id": f"{record['job_id']}.{name}", "job_id_raw": f"{raw}.{name}"}
+            )
 
 
 def _fields(source: dict[str, Any], paths: dict[str, tuple[str, ...]]) -> Record:
@@ -202,7 +220,11 @@ def _resource(item: dict[str, Any]) -> str:
 def _exit_code(value: Any) -> str | None:
     """`CODE:SIGNAL`."""
     code, signal = _plain(_object(value).get("return_code")), _object(_object(value).get("signal"))
-    return f"{code or 0}:{_plain(signal.get('id') or signal.get('signal_id')) or 0}" if isinstance(value, dict) else _plain(value)
+    return (
+        f"{code or 0}:{_plain(signal.get('id') or signal.get('signal_id')) or 0}"
+        if isinstance(value, dict)
+        else _plain(value)
+    )
 
 
 def _printed_id(job: dict[str, Any]) -> str | None:
@@ -236,6 +258,10 @@ def _rest(value: Any, used: set[tuple[str, ...]], path: tuple[str, ...]) -> Any:
     if path in used:
         return None
     if not isinstance(value, dict) or "number" in value:
-        return value if path and value not in ("", [], {}) and not (isinstance(value, dict) and not value.get("set", True)) else None
+        return (
+            value
+            if path and value not in ("", [], {}) and not (isinstance(value, dict) and not value.get("set", True))
+            else None
+        )
     kept = {key: _rest(item, used, (*path, key)) for key, item in value.items()}
     return {key: item for key, item in kept.items() if item is not None} or None

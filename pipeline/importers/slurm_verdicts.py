@@ -1,4 +1,4 @@
-"""A batch of sacct records as text -> its runs, its steps, and the records refused, by the rules of OBSERVED.md section 4."""
+"""A batch of sacct records as text -> its runs, its steps, and the records refused with the reason."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -29,8 +29,15 @@ ROW, NUMBER, PARENT = "source_row", "record_no", "parent_no"
 """Line in its file, number in the whole log, from 1, and that of the job a step belongs to."""
 OWN = (ROW, NUMBER, PARENT)
 RAW, TOLD, LATE = "raw:", "told:", "late:"
-"""Before a column's name: its text as printed, whether a time is told, the later reading of a time that occurs twice."""
-REJECT_SCHEMA = {"row": pl.Int64, "record_id": pl.String, "code": pl.String, "field": pl.String, "value": pl.String, "message": pl.String}
+"""Before a column's name: its text as printed, whether a time is told, the later reading of one that occurs twice."""
+REJECT_SCHEMA = {
+    "row": pl.Int64,
+    "record_id": pl.String,
+    "code": pl.String,
+    "field": pl.String,
+    "value": pl.String,
+    "message": pl.String,
+}
 RUN_COLUMNS = {
     NUMBER: pl.Int64,
     "id_hash": pl.UInt64,
@@ -104,7 +111,9 @@ def _typed(text: pl.DataFrame, table: Table, zone: str | None) -> pl.DataFrame:
     numbers = [n for n in OWN if n in text.columns]
     typed = text.select(*numbers, *(fields.parser(c) for c in present), *absent)
     typed = typed.with_columns(_times(text, zone))
-    unread = [c.name for c in present if c.dtype != pl.String and typed[c.name].null_count() > text[c.name].null_count()]
+    unread = [
+        c.name for c in present if c.dtype != pl.String and typed[c.name].null_count() > text[c.name].null_count()
+    ]
     return typed.with_columns(other_fields=_other_fields(text, table, typed, unread))
 
 
@@ -113,7 +122,10 @@ def _times(text: pl.DataFrame, zone: str | None) -> list[pl.Series]:
     columns = []
     for name in (n for n in fields.TIMES if n in text.columns):
         if zone is None and fields.needs_zone(text[name]):
-            raise InputError(f"zone_missing: {PRINTED[name]} is printed in local time without its offset; name the zone with --timezone (as Europe/Copenhagen)")
+            raise InputError(
+                f"zone_missing: {PRINTED[name]} is printed in local time without its offset; "
+                "name the zone with --timezone (as Europe/Copenhagen)"
+            )
         early, late = fields.instants(text[name], zone)
         columns += [early.alias(name), fields.is_told(text[name]).alias(TOLD + name)]
         if not early.equals(late):
@@ -126,11 +138,18 @@ def _other_fields(text: pl.DataFrame, table: Table, typed: pl.DataFrame, unread:
     ours = {*table.columns, *OWN}
     extra = {n: text[n] for n in text.columns if n not in ours and text[n].null_count() < text.height}
     extra |= {n: text[n].zip_with(typed[n].is_null(), pl.Series([None], dtype=pl.String)) for n in unread}
-    told = text["other_fields"] if "other_fields" in text.columns else pl.Series([None], dtype=pl.String).new_from_index(0, text.height)
+    told = (
+        text["other_fields"]
+        if "other_fields" in text.columns
+        else pl.Series([None], dtype=pl.String).new_from_index(0, text.height)
+    )
     if not extra:
         return told
     encoded = pl.DataFrame(extra | {"told:": told}).select(
-        pl.when(pl.any_horizontal(pl.col(extra).is_not_null())).then(pl.struct(extra.keys()).struct.json_encode()).alias("new"), pl.col("told:")
+        pl.when(pl.any_horizontal(pl.col(extra).is_not_null()))
+        .then(pl.struct(extra.keys()).struct.json_encode())
+        .alias("new"),
+        pl.col("told:"),
     )
     both = pl.concat_str(pl.col("told:").str.strip_suffix("}"), pl.lit(","), pl.col("new").str.strip_prefix("{"))
     return encoded.select(pl.coalesce(both, "new", "told:")).to_series()
@@ -139,7 +158,9 @@ def _other_fields(text: pl.DataFrame, table: Table, typed: pl.DataFrame, unread:
 def _with_run(typed: pl.DataFrame, text: pl.DataFrame, reading: Reading) -> pl.DataFrame:
     """Jobs with what makes them runs."""
     if reading.application not in text.columns:
-        raise InputError(f"the log has no field {reading.application} for the application; it has {', '.join(text.columns)}")
+        raise InputError(
+            f"the log has no field {reading.application} for the application; it has {', '.join(text.columns)}"
+        )
     states = fields.normal_states(typed["state"].drop_nulls().unique().to_list())
     words, ours = ({text: pair[i] for text, pair in states.items()} for i in (0, 1))
     jobs = _told_apart(typed).with_columns(
@@ -149,12 +170,20 @@ def _with_run(typed: pl.DataFrame, text: pl.DataFrame, reading: Reading) -> pl.D
         application=pl.coalesce(text[reading.application], typed["partition"], pl.lit(UNKNOWN)),
         record=pl.concat_str(pl.col("cluster").fill_null(SLURM), pl.coalesce("job_id_raw", "job_id"), separator="/"),
         place=_place(),
-        cores=pl.coalesce("alloc_cpus", "n_cpus", fields.count(fields.tres(pl.col("alloc_tres"), "cpu"))).cast(pl.Float64),
-        nodes=pl.coalesce("alloc_nodes", "n_nodes", fields.count(fields.tres(pl.col("alloc_tres"), "node"))).cast(pl.Float64),
+        cores=pl.coalesce("alloc_cpus", "n_cpus", fields.count(fields.tres(pl.col("alloc_tres"), "cpu"))).cast(
+            pl.Float64
+        ),
+        nodes=pl.coalesce("alloc_nodes", "n_nodes", fields.count(fields.tres(pl.col("alloc_tres"), "node"))).cast(
+            pl.Float64
+        ),
         ran_for=pl.coalesce("elapsed_raw", "elapsed"),
         content_hash=text.select(n for n in text.columns if n not in OWN).hash_rows(),
     )
-    never = pl.col("word").is_in(fields.NEVER_RAN) | pl.col("start_time").is_null() | _without_nodes("node_list" in text.columns)
+    never = (
+        pl.col("word").is_in(fields.NEVER_RAN)
+        | pl.col("start_time").is_null()
+        | _without_nodes("node_list" in text.columns)
+    )
     jobs = jobs.with_columns(started_at=pl.when(~never).then("start_time"), ended_at=pl.col("end_time"))
     return jobs.with_columns(**_held()).with_columns(**_hashes()).with_columns(run_flags=_flags())
 
@@ -176,11 +205,13 @@ def _without_nodes(printed: bool) -> pl.Expr:
 
 
 def _held() -> dict[str, pl.Expr]:
-    """What a run held [cores, GPUs, GB_ram, nodes, kWh]; nothing where it never started. Suspended time is spread over the whole."""
+    """What a run held [cores, GPUs, GB_ram, kWh], nothing if it never started; suspended time is spread over the whole."""
     started = pl.col("started_at").is_not_null()
     tres, nodes = pl.col("alloc_tres"), pl.max_horizontal("nodes", pl.lit(1.0))
     wall = pl.coalesce(_wall(), pl.col("ran_for") + pl.col("suspended"))
-    running_part = pl.when((pl.col("suspended") > 0) & (wall > 0)).then((1 - pl.col("suspended") / wall).clip(0, 1)).otherwise(1.0)
+    running_part = (
+        pl.when((pl.col("suspended") > 0) & (wall > 0)).then((1 - pl.col("suspended") / wall).clip(0, 1)).otherwise(1.0)
+    )
     ram = pl.coalesce(_told_ram(), fields.requested_memory(pl.col("req_mem"), pl.col("cores"), nodes), pl.lit(0.0))
     joules = pl.coalesce("consumed_energy_raw", fields.energy(fields.tres(tres, "energy")))
     gpus = pl.coalesce(fields.gpus(tres), fields.gpus_of_gres(pl.col("alloc_gres")), pl.lit(0.0))
@@ -245,14 +276,24 @@ def _told_apart(jobs: pl.DataFrame) -> pl.DataFrame:
         (late["start_time"], late["end_time"], twice_start & twice_end),
     ]
     ran_for = pl.coalesce("elapsed_raw", "elapsed") + pl.col("suspended").fill_null(0)
-    fits = [((e - s).dt.total_seconds() - ran_for).abs().le(TOLERANCE).fill_null(False) & valid.fill_null(False) for s, e, valid in readings]
+    fits = [
+        ((e - s).dt.total_seconds() - ran_for).abs().le(TOLERANCE).fill_null(False) & valid.fill_null(False)
+        for s, e, valid in readings
+    ]
     unsure = (twice_start | twice_end).fill_null(False) & (pl.sum_horizontal(f.cast(pl.Int8) for f in fits) != 1)
     decided = jobs.with_columns(
         start_time=pl.coalesce(*(pl.when(f).then(s) for f, (s, _, _) in zip(fits, readings, strict=True)), start),
-        end_time=pl.coalesce(*(pl.when(f).then(e) for f, (_, e, _) in zip(fits, readings, strict=True)), pl.when(end >= start).then(end), late["end_time"]),
+        end_time=pl.coalesce(
+            *(pl.when(f).then(e) for f, (_, e, _) in zip(fits, readings, strict=True)),
+            pl.when(end >= start).then(end),
+            late["end_time"],
+        ),
         ambiguous_time=unsure,
     )
-    waits = {n: pl.when(late[n] <= pl.col("start_time")).then(late[n]).otherwise(pl.col(n)) for n in ("submit_time", "eligible_time")}
+    waits = {
+        n: pl.when(late[n] <= pl.col("start_time")).then(late[n]).otherwise(pl.col(n))
+        for n in ("submit_time", "eligible_time")
+    }
     doubted = pl.any_horizontal((late[n] != pl.col(n)).fill_null(False) for n in waits)
     return decided.with_columns(**waits, ambiguous_time=pl.col("ambiguous_time") | doubted)
 
@@ -268,29 +309,62 @@ def _rules(jobs: pl.DataFrame, reading: Reading) -> list[Rule]:
     ]
     for name in (n for n in fields.TIMES if TOLD + n in jobs.columns):
         unread = pl.col(TOLD + name) & pl.col(name).is_null()
-        rules.append(Rule("bad_timestamp", name, unread, f"not a time between {fields.EARLIEST} and {fields.LATEST} in seconds{zone}"))
+        rules.append(
+            Rule(
+                "bad_timestamp",
+                name,
+                unread,
+                f"not a time between {fields.EARLIEST} and {fields.LATEST} in seconds{zone}",
+            )
+        )
     ran = pl.col("start_time").is_null() & (pl.col("ran_for") > 0) & ~pl.col("word").is_in(fields.NEVER_RAN)
     rules += [
         Rule("bad_timestamp", "start_time", ran, "a job that ran needs its start"),
-        Rule("bad_timestamp", "end_time", started & final & pl.col("end_time").is_null(), "a job that ended needs its end"),
-        Rule("end_before_start", "end_time", started & (pl.col("end_time") < pl.col("start_time")), "the end lies before the start"),
-        Rule("zero_cores", "alloc_cpus", started & (pl.col("cores").fill_null(0) <= 0), "a job that ran held at least one CPU"),
+        Rule(
+            "bad_timestamp",
+            "end_time",
+            started & final & pl.col("end_time").is_null(),
+            "a job that ended needs its end",
+        ),
+        Rule(
+            "end_before_start",
+            "end_time",
+            started & (pl.col("end_time") < pl.col("start_time")),
+            "the end lies before the start",
+        ),
+        Rule(
+            "zero_cores",
+            "alloc_cpus",
+            started & (pl.col("cores").fill_null(0) <= 0),
+            "a job that ran held at least one CPU",
+        ),
     ]
     if reading.horizon is not None:
         late = started & pl.col("end_time").is_null() & (pl.col("start_time") > reading.horizon)
-        rules.append(Rule("start_after_snapshot", "start_time", late, f"still running, yet started after the horizon {reading.horizon}"))
+        rules.append(
+            Rule(
+                "start_after_snapshot",
+                "start_time",
+                late,
+                f"still running, yet started after the horizon {reading.horizon}",
+            )
+        )
     return rules
 
 
 def _refused(jobs: pl.DataFrame, reading: Reading) -> tuple[pl.DataFrame, pl.DataFrame]:
     """The jobs that keep every rule, and the rejects of the others."""
     rules = _rules(jobs, reading)
-    first = pl.coalesce(*(pl.when(rule.broken).then(pl.lit(i)) for i, rule in enumerate(rules)), pl.lit(None, dtype=pl.Int32))
+    first = pl.coalesce(
+        *(pl.when(rule.broken).then(pl.lit(i)) for i, rule in enumerate(rules)), pl.lit(None, dtype=pl.Int32)
+    )
     jobs = jobs.with_columns(first.alias("rule"))
     if jobs["rule"].null_count() == jobs.height:
         return jobs, pl.DataFrame(schema=REJECT_SCHEMA)
     broken = jobs.filter(pl.col("rule").is_not_null())
-    return jobs.filter(pl.col("rule").is_null()), pl.concat(_rejects(broken.filter(rule=i), rule) for i, rule in enumerate(rules))
+    return jobs.filter(pl.col("rule").is_null()), pl.concat(
+        _rejects(broken.filter(rule=i), rule) for i, rule in enumerate(rules)
+    )
 
 
 def _rejects(jobs: pl.DataFrame, rule: Rule) -> pl.DataFrame:
@@ -304,7 +378,9 @@ def record_id() -> pl.Expr:
     return pl.concat_str(pl.col("record").fill_null("?"), pl.col("restarts").fill_null(0), separator="/")
 
 
-def reject_rows(rows: pl.DataFrame, record: pl.Expr, code: str, field: str, value: pl.Expr, message: str) -> pl.DataFrame:
+def reject_rows(
+    rows: pl.DataFrame, record: pl.Expr, code: str, field: str, value: pl.Expr, message: str
+) -> pl.DataFrame:
     """Rows as rows of rejects."""
     chosen = rows.select(
         row=pl.col(ROW),

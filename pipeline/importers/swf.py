@@ -1,9 +1,10 @@
-"""A trace in Standard Workload Format (18 numbers a line, `;` header) -> job_runs, swf_jobs, swf_headers: one run per job.
+"""A trace in Standard Workload Format (18 numbers a line) -> job_runs, swf_jobs, swf_headers: one run per job.
 
-Times count from the header's UnixStartTime, in UTC; unknown numbers are -1. A run's id is `TRACE:JOB` with the file's name as trace;
-`server_id` comes from the header's Computer and the partition (`COMPUTER/PARTITION`), `application` is the executable's number,
-`project` the group's, `user` the user's. An unknown wait means that the submission is the start. Lines of status 2, 3 and 4 are pieces
-of a job that has a line of its own: excluded. Memory counts binary gigabytes as GB_ram.
+Times count from the header's UnixStartTime, in UTC; unknown numbers are -1. A run's id is `TRACE:JOB` with the file's
+name as trace; `server_id` comes from the header's Computer and the partition (`COMPUTER/PARTITION`), `application` is
+the executable's number, `project` the group's, `user` the user's. An unknown wait means that the submission is the
+start. Lines of status 2, 3 and 4 are pieces of a job that has a line of its own: excluded. Memory counts binary
+gigabytes as GB_ram.
 """
 
 from collections.abc import Iterator
@@ -85,7 +86,9 @@ def _read_trace(file: Path) -> Trace:
     if not any(part.height for part in trace.lines):
         raise InputError(f"{file}: holds no job; expected lines of {len(FIELDS)} numbers")
     if _origin(trace) is None:
-        raise InputError(f"{file}: the header lacks a readable UnixStartTime (`; UnixStartTime: 749458803`), from which its times count")
+        raise InputError(
+            f"{file}: the header lacks a readable UnixStartTime (`; UnixStartTime: 749458803`), the origin of its times"
+        )
     return trace
 
 
@@ -116,10 +119,19 @@ def _runs_of(trace: Trace, verdicts: Verdicts) -> pl.DataFrame:
     lines = pl.concat(trace.lines)
     split = lines.with_columns(cells=pl.col("line").str.extract_all(r"\S+"), place=pl.lit(_computer(trace)))
     count = pl.col("cells").list.len()
-    _reject(split.filter(count != len(FIELDS)), trace, verdicts, "wrong_field_count", "line", f"expected {len(FIELDS)} numbers")
+    _reject(
+        split.filter(count != len(FIELDS)),
+        trace,
+        verdicts,
+        "wrong_field_count",
+        "line",
+        f"expected {len(FIELDS)} numbers",
+    )
     split = split.filter(count == len(FIELDS))
     numbers = {n: pl.col("cells").list.get(i).cast(pl.Float64, strict=False) for i, n in enumerate(FIELDS)}
-    jobs = split.with_columns(**numbers).with_columns(readable=pl.all_horizontal(pl.col(FIELDS).is_finite().fill_null(False)))
+    jobs = split.with_columns(**numbers).with_columns(
+        readable=pl.all_horizontal(pl.col(FIELDS).is_finite().fill_null(False))
+    )
     _reject(jobs.filter(~pl.col("readable")), trace, verdicts, "not_a_number", "line", "every field is a number")
     jobs = jobs.filter("readable")
     pieces = pl.col("status").is_in([float(s) for s in PIECES])
@@ -140,7 +152,9 @@ def _run(trace: Trace) -> dict[str, pl.Expr]:
     started = submitted + pl.max_horizontal("wait_time", pl.lit(0.0))
     ran = pl.col("run_time") >= 0
     cores = pl.when(pl.col("allocated_processors") > 0).then("allocated_processors").otherwise("requested_processors")
-    memory = pl.when(pl.col("requested_memory") > 0).then("requested_memory").otherwise("used_memory").clip(0) / KIB_PER_GIB
+    memory = (
+        pl.when(pl.col("requested_memory") > 0).then("requested_memory").otherwise("used_memory").clip(0) / KIB_PER_GIB
+    )
     assumed = ran & (pl.col("allocated_processors") <= 0)
     return {
         "run_id": pl.format("{}:{}", pl.lit(trace.name), pl.col("job_number").cast(pl.Int64)),
@@ -164,12 +178,20 @@ def _run(trace: Trace) -> dict[str, pl.Expr]:
 
 def _word(column: str, none: str | None = UNKNOWN) -> pl.Expr:
     """A number as an id."""
-    return pl.when(pl.col(column) >= 0).then(pl.col(column).cast(pl.Int64).cast(pl.String)).otherwise(pl.lit(none, dtype=pl.String))
+    return (
+        pl.when(pl.col(column) >= 0)
+        .then(pl.col(column).cast(pl.Int64).cast(pl.String))
+        .otherwise(pl.lit(none, dtype=pl.String))
+    )
 
 
 def _instant(unix: pl.Expr) -> pl.Expr:
     """An instant of unix seconds, to the millisecond."""
-    return (pl.when(unix.abs() <= 2 * LATEST_SECONDS).then(unix * 1000).round() * 1000).cast(pl.Int64).cast(pl.Datetime("us", "UTC"))
+    return (
+        (pl.when(unix.abs() <= 2 * LATEST_SECONDS).then(unix * 1000).round() * 1000)
+        .cast(pl.Int64)
+        .cast(pl.Datetime("us", "UTC"))
+    )
 
 
 def _judged(jobs: pl.DataFrame, trace: Trace, verdicts: Verdicts) -> pl.DataFrame:
@@ -177,20 +199,44 @@ def _judged(jobs: pl.DataFrame, trace: Trace, verdicts: Verdicts) -> pl.DataFram
     ended = pl.col("status").is_in([0.0, 5.0])
     rules = [
         ("unknown_state", "status", pl.col("state").is_null(), "expected 1, 0, 5 or -1 (2, 3, 4 for pieces)"),
-        ("bad_timestamp", "submit_time", ~pl.col("submit_time").is_between(0, LATEST_SECONDS), "seconds after UnixStartTime"),
+        (
+            "bad_timestamp",
+            "submit_time",
+            ~pl.col("submit_time").is_between(0, LATEST_SECONDS),
+            "seconds after UnixStartTime",
+        ),
         ("bad_timestamp", "wait_time", pl.col("wait_time") > LATEST_SECONDS, "seconds from submission to start"),
-        ("bad_timestamp", "run_time", (pl.col("run_time") > LATEST_SECONDS) | ((pl.col("run_time") < 0) & ~ended), "a job that ran has a run time"),
-        ("zero_cores", "allocated_processors", (pl.col("run_time") >= 0) & (pl.col("cpu_cores") <= 0), "a job that ran held processors"),
+        (
+            "bad_timestamp",
+            "run_time",
+            (pl.col("run_time") > LATEST_SECONDS) | ((pl.col("run_time") < 0) & ~ended),
+            "a job that ran has a run time",
+        ),
+        (
+            "zero_cores",
+            "allocated_processors",
+            (pl.col("run_time") >= 0) & (pl.col("cpu_cores") <= 0),
+            "a job that ran held processors",
+        ),
     ]
     for code, name, broken, message in rules:
         _reject(jobs.filter(broken), trace, verdicts, code, name, message)
         jobs = jobs.filter(~broken)
     content = pl.struct(FIELDS).hash()
     same = ~pl.struct("job_number", content.alias("content")).is_first_distinct()
-    _reject(jobs.filter(same), trace, verdicts, "duplicate_line", "job_number", "the same line stands earlier in the trace")
+    _reject(
+        jobs.filter(same), trace, verdicts, "duplicate_line", "job_number", "the same line stands earlier in the trace"
+    )
     jobs = jobs.filter(~same)
     conflict = pl.len().over("job_number") > 1
-    _reject(jobs.filter(conflict), trace, verdicts, "duplicate_id_conflict", "job_number", "another line of the same number says otherwise")
+    _reject(
+        jobs.filter(conflict),
+        trace,
+        verdicts,
+        "duplicate_id_conflict",
+        "job_number",
+        "another line of the same number says otherwise",
+    )
     return jobs.filter(~conflict)
 
 
@@ -199,14 +245,15 @@ def _reject(jobs: pl.DataFrame, trace: Trace, verdicts: Verdicts, code: str, nam
     for job in jobs.iter_rows(named=True):
         number = (job["cells"] or ["?"])[0]
         value = job["line"][:200] if name == "line" else job["cells"][FIELDS.index(name)]
-        verdicts.reject(row=job[ROW], record_id=f"{trace.name}:{number}", code=code, field=name, value=value, message=message)
+        verdicts.reject(
+            row=job[ROW], record_id=f"{trace.name}:{number}", code=code, field=name, value=value, message=message
+        )
 
 
 def _details(jobs: pl.DataFrame) -> pl.DataFrame:
     """The fields as swf_jobs: -1 empty, memory in GB_ram."""
-    known = {n: pl.when(pl.col(n) >= 0).then(n) for n in FIELDS}
-    known |= {n: known[n] / KIB_PER_GIB for n in MEMORY}
-    return jobs.with_columns(**known)
+    known = [pl.when(pl.col(n) >= 0).then(pl.col(n) / (KIB_PER_GIB if n in MEMORY else 1.0)).alias(n) for n in FIELDS]
+    return jobs.with_columns(known)
 
 
 def _header(trace: Trace) -> pl.DataFrame:
@@ -237,8 +284,6 @@ def _capacities(jobs: pl.DataFrame, traces: list[Trace]) -> pl.DataFrame:
 def _hints(trace: Trace) -> Iterator[str]:
     """What the header tells and a person must decide."""
     if nodes := _whole(trace, "MaxNodes"):
-        yield f"{trace.name}: the header tells of {nodes} nodes; fixed_nb_of_instances = {nodes} has the run check that they sufficed"
+        yield f"{trace.name}: the header tells of {nodes} nodes; with fixed_nb_of_instances = {nodes} a run checks them"
     if not any(trace.told(label) for label in ("Computer", "MaxProcs")):
         yield f"{trace.name}: the header names neither computer nor processors; the server is called {_computer(trace)}"
-
-

@@ -1,7 +1,8 @@
-"""Detail tables of scheduler records (Slurm, SWF): every property of a record, kept beside `job_runs` for analysts to join.
+"""Detail tables of scheduler records (Slurm, SWF): every property, kept beside `job_runs` for analysts to join.
 
-A column of `slurm_jobs` and `slurm_steps` holds the sacct field of the same name without the underscores (`alloc_cpus` is AllocCPUS);
-`*_time` holds Submit, Eligible, Start and End, `group_name` Group. Memory counts binary gigabytes, as Slurm prints them.
+A column of `slurm_jobs` and `slurm_steps` holds the sacct field of the same name without the underscores (`alloc_cpus`
+is AllocCPUS); `*_time` holds Submit, Eligible, Start and End, `group_name` Group. Memory counts binary gigabytes, as
+Slurm prints them.
 """
 
 import dataframely as dy
@@ -45,7 +46,9 @@ class _SlurmRecord(dy.Schema):
     cpu_time = quantity("s", "Elapsed times CPUs.", default=None)
     cpu_time_raw = quantity("s", "Elapsed times CPUs, as a number.", default=None)
     consumed_energy = text("Measured energy as printed.")
-    consumed_energy_raw = quantity("J", "Measured energy of the nodes; the job's own only where it had them alone.", default=None)
+    consumed_energy_raw = quantity(
+        "J", "Measured energy of the nodes; the job's own only where it had them alone.", default=None
+    )
     max_rss = quantity("GB_ram", "Largest resident memory of a task.", default=None)
     ave_rss = quantity("GB_ram", "Mean resident memory of the tasks.", default=None)
     max_vm_size = quantity("GB_ram", "Largest virtual memory of a task.", default=None)
@@ -94,7 +97,7 @@ class SlurmJobs(_SlurmRecord):
 
 
 class SlurmSteps(_SlurmRecord):
-    """One row per job step that sacct told: every field of its record. Steps share their job's resources and are no runs."""
+    """One row per job step that sacct told: every field. Steps share their job's resources and are no runs."""
 
     run_id = identifier("The run it belongs to.", key=True, references=("job_runs",))
     step_id = identifier("The step within its job: batch, extern, 0, 1 ...", key=True)
