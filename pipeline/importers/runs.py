@@ -103,7 +103,7 @@ class RunLog:
 
 
 def write_runs(model: Path, log: RunLog, *, servers: Path | None = None, strict: bool = False) -> ImportReport:
-    """Map places to servers, check the books, write every table of the log; `strict` writes nothing if a record is refused."""
+    """Map places to servers, check the books, write every table of the log; `strict`: nothing if one is refused."""
     runs = _typed(log.runs.lazy().with_columns(source=pl.lit(log.source)), INPUTS["job_runs"], also=("place",))
     rejects = _typed(log.rejects.lazy().with_columns(source=pl.lit(log.source)), REJECTS)
     report = _report(log, runs, rejects)

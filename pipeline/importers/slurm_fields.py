@@ -4,6 +4,8 @@ The parsers are vectorised and never fail: a cell that cannot be read is null. M
 GB_ram, as Slurm prints them and as administrators give a node's memory.
 """
 
+from typing import Literal
+
 import polars as pl
 
 from pipeline.tables import DETAILS, Column
@@ -126,7 +128,7 @@ def requested_memory(text: pl.Expr, cpus: pl.Expr, nodes: pl.Expr) -> pl.Expr:
 
 
 def normal_states(texts: list[str]) -> dict[str, tuple[str, str]]:
-    """Slurm's and our state of texts: suffixed (`CANCELLED by 1001`), combined (`RUNNING+COMPLETING`), cut (`OUT_OF_ME+`)."""
+    """Slurm's and our state of texts: as `CANCELLED by 1001`, `RUNNING+COMPLETING`, or cut to `OUT_OF_ME+`."""
     found = {}
     for text in texts:
         word = text.split(" by ")[0].split("+")[0].strip()
@@ -156,7 +158,8 @@ def instants(text: pl.Series, zone: str | None) -> tuple[pl.Series, pl.Series]:
     local = _civil_times(text)
     absolute = _absolute_times(text) if local.null_count() else None
     readings = []
-    for ambiguous in ("earliest", "latest"):
+    sides: tuple[Literal["earliest", "latest"], ...] = ("earliest", "latest")
+    for ambiguous in sides:
         known = _in_zone(local, zone, ambiguous)
         known = known if absolute is None else known.zip_with(known.is_not_null(), absolute)
         readings.append(known.zip_with(known.dt.year().is_between(EARLIEST, LATEST - 1).fill_null(False), NEVER))
@@ -181,12 +184,11 @@ def _absolute_times(text: pl.Series) -> pl.Series:
     return offset.zip_with(offset.is_not_null(), micros.cast(pl.Datetime("us", "UTC")))
 
 
-def _in_zone(local: pl.Series, zone: str | None, ambiguous: str) -> pl.Series:
+def _in_zone(local: pl.Series, zone: str | None, ambiguous: Literal["earliest", "latest"]) -> pl.Series:
     """Civil times of a zone in UTC; null without a zone."""
     if zone is None:
         return NEVER.new_from_index(0, len(local))
-        told = local.dt.replace_time_zone(zone, ambiguous=ambiguous, non_existent="null")  # type: ignore[arg-type]
-    return told.dt.convert_time_zone("UTC")
+    return local.dt.replace_time_zone(zone, ambiguous=ambiguous, non_existent="null").dt.convert_time_zone("UTC")
 
 
 def needs_zone(text: pl.Series) -> bool:

@@ -205,7 +205,7 @@ def _without_nodes(printed: bool) -> pl.Expr:
 
 
 def _held() -> dict[str, pl.Expr]:
-    """What a run held [cores, GPUs, GB_ram, kWh], nothing if it never started; suspended time is spread over the whole."""
+    """What a run held [cores, GPUs, GB_ram, kWh], nothing if it never started; suspended time is spread."""
     started = pl.col("started_at").is_not_null()
     tres, nodes = pl.col("alloc_tres"), pl.max_horizontal("nodes", pl.lit(1.0))
     wall = pl.coalesce(_wall(), pl.col("ran_for") + pl.col("suspended"))
