@@ -37,21 +37,19 @@ def attribute(work: Work, tables: ServerTables) -> None:
             write_server_shares(work, piece, series, rates)
         if work.wants("repartition.storage"):
             shares = repartition_storage.build(piece.kept, stores, work.number_of_jobs)
-            work.write(
-                "repartition.storage", pl.concat(map(repartition_storage.rows, sliced(shares, "weight"))), piece.name
-            )
+            work.write("repartition.storage", list(map(repartition_storage.rows, sliced(shares, "weight"))), piece.name)
         if work.wants("repartition.job"):
             shares = job_shares(work, piece)
             work.write(
                 "repartition.job",
-                pl.concat(map(repartition_job.rows, sliced(shares, "fabrication_weight"))),
+                list(map(repartition_job.rows, sliced(shares, "fabrication_weight"))),
                 piece.name,
             )
         if work.wants("energy.network"):
             write_networks(work, piece)
         if totals is not None:
             parts = footprints(work, piece, tables, series, rates, stores, totals)
-            work.write("repartition.footprint", pl.concat(parts), piece.name)
+            work.write("repartition.footprint", parts, piece.name)
     if totals is not None:
         write_unallocated(work, tables)
 
@@ -65,7 +63,7 @@ def write_server_shares(work: Work, piece: Chunk, series: pl.LazyFrame, rates: p
     runs = stretches(piece.observed_needs, job.KEY, RUN_NEEDS).with_columns(service_id=pl.lit(None, pl.String))
     observed = repartition_server.build_observed(repartition_server.weighed(runs, work.servers, rates), series)
     rows = [repartition_server.rows(s, columns) for shares in (modelled, observed) for s in sliced(shares, "weight")]
-    work.write("repartition.server", pl.concat(rows), piece.name)
+    work.write("repartition.server", rows, piece.name)
 
 
 def job_shares(work: Work, piece: Chunk) -> pl.LazyFrame:
@@ -103,7 +101,7 @@ def write_networks(work: Work, piece: Chunk) -> None:
     columns = [*job.KEY, "start", "data_transferred"]
     runs = stretches(piece.observed_needs, job.KEY, ["data_transferred"])
     every = crossed(work, pl.concat([job.with_needs(piece.job).select(columns), runs.select(columns)]))
-    work.write("energy.network", pl.concat(map(network.rows, sliced(every.sort(job.KEY), "energy"))), piece.name)
+    work.write("energy.network", list(map(network.rows, sliced(every.sort(job.KEY), "energy"))), piece.name)
 
 
 # ---------------------------------------------------------------- every gram
@@ -153,11 +151,10 @@ def footprints(
     key = work.settings.attribution_key
     demanding = footprint.demands(hosted, work.servers, work.capacity, series, rates, key).collect().lazy()
     streams = ["provisioned", "idle", "load"]
+    flowing = footprint.by_demand(demanding, series)
     made = [
-        footprint.in_shape(
-            footprint.by_grain(footprint.by_demand(s, series), streams, grain), "server", "server_id", streams
-        )
-        for s in sliced(demanding, "demand")
+        footprint.in_shape(footprint.by_grain(s, streams, grain), "server", "server_id", streams)
+        for s in sliced(flowing, "load")
     ]
     shares = footprint.constant_shares(demanding, series, work.number_of_jobs).collect().lazy()
     fixed = footprint.rows_by_grain(server_rows(tables), ["provisioned", "idle"], grain)
@@ -209,4 +206,4 @@ def write_unallocated(work: Work, tables: ServerTables) -> None:
         footprint.unallocated(servers, "server", "server_id", grain),
         footprint.unallocated(storages, "storage", "storage_id", grain),
     ]
-    work.write("repartition.footprint", pl.concat(rows), "unallocated")
+    work.write("repartition.footprint", rows, "unallocated")

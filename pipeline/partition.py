@@ -11,6 +11,7 @@ from pipeline.errors import InputError
 from pipeline.plan import Partition
 from pipeline.series import hour_of, stretches
 from pipeline.settings import Settings
+from pipeline.storage import Rows
 from pipeline.stages.energy import server as energy_server
 from pipeline.stages.energy import storage as energy_storage
 from pipeline.stages.instances import server as instances_server
@@ -20,7 +21,7 @@ from pipeline.tables import OUTPUTS
 from pipeline.upstream import Upstream
 from pipeline.violations import stacked, violation
 
-Write = Callable[[str, pl.LazyFrame, str], None]
+Write = Callable[[str, Rows, str], None]
 """Writes rows of a table; the last argument tells the files of one table apart."""
 
 SLICE_ROWS = 500_000
@@ -52,7 +53,7 @@ def hosted_spans(up: Upstream) -> pl.LazyFrame:
 
 def sliced(series: pl.LazyFrame, values: str) -> Iterator[pl.LazyFrame]:
     """The series in slices of about SLICE_ROWS rows each, so that rows are never all in memory at once."""
-    frame = series.collect()
+    frame = series.collect().with_columns(pl.col(pl.String).cast(pl.Categorical()))
     start = size = 0
     for i, length in enumerate(frame[values].list.len().to_list()):
         if size and size + length > SLICE_ROWS:
@@ -218,19 +219,16 @@ def write_jobs(work: Work, piece: Chunk) -> None:
     settings = work.settings
     if work.wants("need.occurrence"):
         started = piece.observed.filter(col.occurrences > 0).select(list(occurrence.TABLE.columns))
-        work.write(
-            "need.occurrence",
-            pl.concat([*map(occurrence.rows, sliced(piece.occurrence, "occurrences")), started]),
-            piece.name,
-        )
+        rows = [*map(occurrence.rows, sliced(piece.occurrence, "occurrences")), started]
+        work.write("need.occurrence", rows, piece.name)
     if work.wants("need.job"):
         columns = columns_of("need.job", settings)
         modelled = [job.rows(job.with_needs(s), columns) for s in sliced(piece.job, "occurrences")]
-        work.write("need.job", pl.concat([*modelled, piece.observed_job.select(columns)]), piece.name)
+        work.write("need.job", [*modelled, piece.observed_job.select(columns)], piece.name)
     if work.wants("need.storage_job"):
         work.write(
             "need.storage_job",
-            pl.concat(map(storage_job.rows, sliced(piece.kept, "cumulative_storage_need"))),
+            list(map(storage_job.rows, sliced(piece.kept, "cumulative_storage_need"))),
             piece.name,
         )
     work.write("need.run", piece.runs, piece.name)

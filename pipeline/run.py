@@ -17,7 +17,7 @@ from polars import col
 
 from pipeline import attribution, catalog, plan, storage
 from pipeline.model import Model, load
-from pipeline.partition import Work, needs_to_energy, unused_storages
+from pipeline.partition import Work, Write, columns_of, needs_to_energy, unused_storages
 from pipeline.settings import Settings, memory_bytes
 from pipeline.stages.energy import device as energy_device
 from pipeline.stages.energy import storage as energy_storage
@@ -171,7 +171,7 @@ def compute_rest(model: Model, up: Upstream, settings: Settings, writer: "Writer
         of_devices = footprint.in_shape(footprint.by_grain(series, streams, grain), "device", "device_id", streams)
         write(
             "repartition.footprint",
-            pl.concat([of_devices, footprint.unallocated(energy, "storage", "storage_id", grain)]),
+            [of_devices, footprint.unallocated(energy, "storage", "storage_id", grain)],
             "",
         )
     for name in DETAILS:
@@ -185,14 +185,12 @@ class Writer:
     def __init__(self, staged: Path, settings: Settings, rows: dict[str, int]) -> None:
         self.staged, self.settings, self.rows = staged, settings, rows
 
-    def of(self, prefix: str) -> Callable[[str, pl.LazyFrame, str], None]:
+    def of(self, prefix: str) -> Write:
         """The function that writes rows into files of this prefix."""
 
-        def write(table: str, rows: pl.LazyFrame, name: str) -> None:
+        def write(table: str, rows: storage.Rows, name: str) -> None:
             if table not in self.settings.wanted:
                 return
-            from pipeline.partition import columns_of
-
             file = f"part-{name or prefix}" if name.startswith(prefix) or not name else f"part-{prefix}-{name}"
             columns = columns_of(table, self.settings)
             self.rows[table] = self.rows.get(table, 0) + storage.write_rows(

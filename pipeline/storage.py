@@ -1,20 +1,24 @@
 """Parquet with units, staging, the lock, and the one step that publishes a run."""
 
+import base64
 import json
 import os
 import shutil
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import polars as pl
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.errors import InputError, PipelineError
 from pipeline.tables import Table
+
+Rows = pl.LazyFrame | Sequence[pl.LazyFrame]
 
 ROW_GROUP_ROWS = 500_000
 STAGING, RUNS, CURRENT, LOCK = ".staging", "runs", "current", ".lock"
@@ -26,31 +30,44 @@ def table_folder(root: Path, table: str) -> Path:
     return root / family / name
 
 
-def write_rows(root: Path, table: Table, rows: pl.LazyFrame, file: str, columns: list[str] | None = None) -> int:
-    """Write rows as ROOT/FAMILY/TABLE/FILE.parquet with units and descriptions, in one step; the number of rows."""
+def write_rows(root: Path, table: Table, rows: Rows, file: str, columns: list[str] | None = None) -> int:
+    """Write rows as ROOT/FAMILY/TABLE/FILE.parquet with units and descriptions, in one step; the number of rows.
+
+    Several frames of rows become one file, one after the other, so that they need not be in memory together.
+    """
     names = columns or list(table.columns)
     folder = table_folder(root, table.name)
     folder.mkdir(parents=True, exist_ok=True)
-    target, partial = folder / f"{file}.parquet", folder / f"{file}.partial"
-    chosen = rows.select(pl.col(n).cast(table.columns[n].dtype) for n in names)
-    chosen.sink_parquet(
+    target = folder / f"{file}.parquet"
+    parts = [rows] if isinstance(rows, pl.LazyFrame) else rows
+    _sink(pl.concat([p.select(_stored(table, n) for n in names) for p in parts]), table, names, target)
+    return int(pq.read_metadata(target).num_rows)
+
+
+def _stored(table: Table, name: str) -> pl.Expr:
+    """The column as it is handed to the Parquet writer: ids as categories, which are written in a third of the time of text."""
+    dtype = table.columns[name].dtype
+    return pl.col(name).cast(pl.Categorical() if dtype == pl.String else dtype)
+
+
+def _sink(rows: pl.LazyFrame, table: Table, names: list[str], target: Path) -> None:
+    """Write Parquet in one step. The Arrow schema is our own: ids are text again to every reader, and fields carry their units."""
+    partial = target.with_suffix(".partial")
+    schema = pa.schema([table.columns[n].arrow_field() for n in names])
+    units = {n: u for n, u in table.units().items() if n in names}
+    rows.sink_parquet(
         partial,
         compression="zstd",
         compression_level=1,
         row_group_size=ROW_GROUP_ROWS,
-        arrow_schema=_arrow_schema(table, names),
-        metadata={"units": json.dumps({n: u for n, u in table.units().items() if n in names})},
+        metadata={
+            "ARROW:schema": base64.b64encode(schema.serialize().to_pybytes()).decode(),
+            "units": json.dumps(units),
+        },
         maintain_order=True,
         sync_on_close="all",
     )
     partial.replace(target)
-    return int(pq.read_metadata(target).num_rows)
-
-
-def _arrow_schema(table: Table, names: list[str]) -> Any:
-    import pyarrow as pa
-
-    return pa.schema([table.columns[n].arrow_field() for n in names])
 
 
 def write_json(path: Path, content: object) -> None:
@@ -161,11 +178,5 @@ def write_detail(root: Path, table: Table, rows: pl.LazyFrame) -> int:
     folder = root / "source" / table.name
     folder.mkdir(parents=True, exist_ok=True)
     target = folder / "part-all.parquet"
-    rows.select(names).sink_parquet(
-        target,
-        compression="zstd",
-        compression_level=1,
-        arrow_schema=_arrow_schema(table, names),
-        metadata={"units": json.dumps(table.units())},
-    )
+    _sink(rows.select(_stored(table, n) for n in names), table, names, target)
     return int(pq.read_metadata(target).num_rows)
