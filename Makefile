@@ -1,0 +1,95 @@
+# wattrow: everything from a fresh clone with python3, pip and make. `make` alone says what there is.
+# Nothing is installed outside this folder: uv goes to .tools, the environment to .venv.
+
+UV_VERSION := 0.13.8
+UV := .tools/bin/uv
+PYTHON := .venv/bin/python
+WATTROW := .venv/bin/wattrow
+STAMP := .venv/.stamp
+SQL ?= sql/examples/idle_share.sql
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PIP_ROOT_USER_ACTION := ignore
+unexport VIRTUAL_ENV
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+.PHONY: help
+help: ## This list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: setup
+setup: $(STAMP) ## The environment, from uv.lock; every other target does this by itself
+
+$(UV):
+	python3 -m pip install --quiet --target .tools uv==$(UV_VERSION)
+
+$(STAMP): uv.lock pyproject.toml | $(UV)
+	$(UV) venv --quiet --allow-existing .venv
+	$(UV) sync --quiet --frozen
+	@touch $@
+
+.PHONY: run
+run: $(STAMP) build/example/.stamp ## The example of the reference pages: run it, print its values and where they are
+	$(WATTROW) run build/example --out out/example
+	$(PYTHON) data/print_example.py out/example
+
+build/example/.stamp: data/make_example.py $(wildcard data/example/*) | $(STAMP)
+	$(PYTHON) data/make_example.py build/example
+	@touch $@
+
+.PHONY: run-observed
+run-observed: $(STAMP) ## UCloud, CryoSPARC and Slurm records to the same tables
+	rm -rf build/observed
+	mkdir -p build/observed
+	cp data/observed/model/* build/observed/
+	$(WATTROW) import ucloud data/observed/ucloud_jobs.json --model build/observed --servers data/observed/places.csv --horizon 2026-03-09T00:00:00Z
+	$(WATTROW) import cryosparc data/observed/cryosparc_jobs.json --model build/observed --servers data/observed/places.csv --horizon 2026-03-09T00:00:00Z
+	$(WATTROW) import slurm data/observed/sacct.txt --model build/observed --servers data/observed/places.csv --timezone Europe/Copenhagen --horizon 2026-03-09T00:00:00Z
+	$(WATTROW) run build/observed --out out/observed
+	$(WATTROW) query out/observed data/observed/who_used_what.sql
+
+.PHONY: query
+query: out/example/current ## SQL over the example: a prompt, or make query SQL="SELECT ..." (or a file)
+	$(WATTROW) query out/example $(if $(filter command line environment,$(origin SQL)),"$(SQL)")
+
+out/example/current:
+	@$(MAKE) --no-print-directory run
+
+.PHONY: test
+test: $(STAMP) ## All tests but the deep ones
+	$(PYTHON) -m pytest -m "not deep"
+
+.PHONY: test-deep
+test-deep: $(STAMP) ## The long runs too
+	$(PYTHON) -m pytest
+
+.PHONY: check
+check: $(STAMP) ## ruff and mypy --strict
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+
+.PHONY: bench
+bench: $(STAMP) ## Every size of the benchmark, as whole processes (minutes)
+	$(PYTHON) -m tests.bench
+
+.PHONY: bench-small
+bench-small: $(STAMP) ## The smallest size of the benchmark
+	$(PYTHON) -m tests.bench --small
+
+.PHONY: audit
+audit: $(STAMP) ## The lock files agree with pyproject.toml and with each other
+	$(UV) lock --check
+	$(UV) export --quiet --frozen --all-extras --no-emit-project --format requirements-txt --no-header | diff -u requirements-dev.lock -
+
+.PHONY: lock
+lock: | $(UV) ## Resolve the dependencies again: uv.lock and requirements-dev.lock
+	$(UV) lock
+	$(UV) export --quiet --frozen --all-extras --no-emit-project --format requirements-txt --no-header --output-file requirements-dev.lock
+
+.PHONY: clean
+clean: ## Remove what was made: out, build, caches and the environment
+	rm -rf out build bench-out .venv .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
