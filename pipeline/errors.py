@@ -25,6 +25,10 @@ class InputError(Exception):
         super().__init__(message)
         self.violations = pl.DataFrame(schema=VIOLATION_SCHEMA) if violations is None else violations
 
+    def __reduce__(self) -> tuple[type["InputError"], tuple[str, pl.DataFrame]]:
+        """Survive the way back from a worker process with all violations."""
+        return type(self), (str(self), self.violations)
+
 
 class PipelineError(Exception):
     """The run could not be completed for a reason that is not the input: exit code 1."""

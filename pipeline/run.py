@@ -1,6 +1,7 @@
 """The whole pipeline: read, check, plan, compute partition by partition, check the result, publish."""
 
 import logging
+import os
 import platform
 import secrets
 import shutil
@@ -15,21 +16,30 @@ from typing import Any
 import polars as pl
 from polars import col
 
-from pipeline import attribution, catalog, plan, storage
+from pipeline import catalog, identity, plan, storage, tasks
+from pipeline.errors import PipelineError
 from pipeline.model import Model, load
-from pipeline.partition import Work, Write, columns_of, needs_to_energy, unused_storages
+from pipeline.partition import Work, needs_to_energy, unused_storages
+from pipeline.reading import file_hash, find_files
 from pipeline.settings import Settings, memory_bytes
 from pipeline.stages.energy import device as energy_device
 from pipeline.stages.energy import storage as energy_storage
 from pipeline.stages.repartition import device as repartition_device
 from pipeline.stages.repartition import footprint
 from pipeline.tables import DETAILS, OUTPUTS
+from pipeline.tasks import Done, Task
 from pipeline.upstream import Upstream, prepare, run_spans
+from pipeline.worker import in_workers
 
 log = logging.getLogger("wattrow")
 
 Progress = Callable[[str, int, int], None]
 """Told what is done, how many steps of it, and of how many."""
+
+SMALL_ROWS = 1_500_000
+"""Below so many job-hours a pool of processes costs more than it brings."""
+PARTITIONS_PER_WORKER = 3
+"""So that no worker waits long for the last partition."""
 
 
 @dataclass
@@ -37,9 +47,13 @@ class Report:
     """What a run did, as in run.json."""
 
     run_id: str
-    content: dict[str, Any] = field(default_factory=dict)
+    published: Path | None = None
     seconds: dict[str, float] = field(default_factory=dict)
     rows: dict[str, int] = field(default_factory=dict)
+    partitions: list[Done] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    unchanged: bool = False
+    """True where the current run is of the same inputs, settings and program: nothing was done."""
 
     def timed(self, what: str, since: float) -> None:
         """Note the wall time of a step."""
@@ -47,97 +61,208 @@ class Report:
         log.info("step=%s seconds=%.2f", what, self.seconds[what])
 
 
-def run(folder: Path, out: Path, settings: Settings, progress: Progress | None = None) -> Report:
+@dataclass(frozen=True)
+class How:
+    """How the work is done; no value depends on it."""
+
+    cluster: str | None = None
+    """Address of a Dask scheduler, or `local`."""
+    share: tuple[int, int] | None = None
+    """Only partitions i of n (from 1), left in the staging folder for `publish`."""
+    only_publish: bool = False
+    """Publish partitions that were computed before; a missing one is an error."""
+    fresh: bool = False
+    """Compute everything, whatever earlier runs left."""
+
+
+def run(
+    folder: Path, out: Path, settings: Settings, progress: Progress | None = None, how: How | None = None
+) -> Report:
     """Compute the model in `folder` and publish it under `out`; InputError or PipelineError publish nothing."""
+    how = how or How()
     began = time.monotonic()
+    hashes = _hashes(folder)
+    run_identity = identity.of_run(hashes, settings)
+    out.mkdir(parents=True, exist_ok=True)
+    if how.share is not None:
+        return compute_share(folder, out, settings, run_identity, how)
     report = Report(run_id=f"{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}-{secrets.token_hex(3)}")
     with storage.locked(out):
-        staged = out / storage.STAGING / report.run_id
-        staged.mkdir(parents=True)
-        try:
-            model = load(folder, spill=out / storage.STAGING / f"{report.run_id}-inputs")
-            report.timed("read", began)
-            since = time.monotonic()
-            up = prepare(model)
-            report.timed("upstream", since)
-            compute(model, up, staged, settings, report, progress)
-            since = time.monotonic()
-            failures = catalog.failing_checks(staged, settings)
-            report.timed("checks", since)
-            catalog.refuse_failures(failures)
-            report.seconds["total"] = round(time.monotonic() - began, 3)
-            storage.write_json(staged / "run.json", described(model, up, settings, report))
-            catalog.write_views(staged)
-            storage.publish(out, staged, report.run_id)
-            storage.clean(out, settings.keep_runs)
-        finally:
-            shutil.rmtree(out / storage.STAGING, ignore_errors=True)
+        before = storage.current_manifest(out)
+        if before.get("identity") == run_identity and not how.fresh:
+            return Report(run_id=before["run_id"], published=storage.current(out), rows=before["rows"], unchanged=True)
+        staged = storage.staging(out, run_identity, keep=not how.fresh)
+        model, up, planned = prepared(folder, staged, settings, report, began)
+        since = time.monotonic()
+        done = take_over(out, staged, planned, {} if how.fresh else before)
+        if how.only_publish and len(done) < len(planned):
+            missing = [t.part.number for t in planned if t.part.number not in done]
+            raise PipelineError(f"{len(missing)} of {len(planned)} partitions are not computed yet: {missing[:20]}")
+        compute(staged, up, planned, done, settings, progress, how)
+        report.partitions = [done[t.part.number] for t in planned]
+        report.timed("partitions", since)
+        since = time.monotonic()
+        files = compute_rest(model, up, settings, staged)
+        files += [f for d in report.partitions for f in d["files"]]
+        report.rows = settle(staged, files)
+        report.timed("rest", since)
+        since = time.monotonic()
+        catalog.refuse_failures(catalog.failing_checks(staged, settings))
+        report.timed("checks", since)
+        report.seconds["total"] = round(time.monotonic() - began, 3)
+        report.warnings = model.warnings
+        storage.write_json(staged / "run.json", described(model, settings, report, run_identity, hashes))
+        catalog.write_views(staged)
+        for rest in (tasks.PREPARED, tasks.DONE, "inputs"):
+            shutil.rmtree(staged / rest, ignore_errors=True)
+        (staged / tasks.PLAN).unlink(missing_ok=True)
+        report.published = storage.publish(out, staged, report.run_id)
+        storage.clean(out, settings.keep_runs)
     return report
 
 
 def check(folder: Path, settings: Settings) -> Model:
     """Everything a run would refuse, without computing more than fixed numbers of instances need; InputError has it all."""
     model = load(folder)
+    chosen = settings.model_copy(update={"tables": "instances.server"})
+    up = prepare(model)
     if fixed_numbers(model):
-        chosen = settings.model_copy(update={"tables": "instances.server"})
-        up = prepare(model)
-        for part in partitions_of(up, chosen):
-            needs_to_energy(Work(up, part, chosen, lambda *_: None))
+        for task in planned_tasks(up, chosen):
+            needs_to_energy(Work(up, task.part, chosen, lambda *_: None))
     return model
 
 
 def fixed_numbers(model: Model) -> bool:
     """Whether any server or storage has a fixed number of instances."""
-    tables = ("servers", "gpu_servers", "cloud_servers", "storages")
-    return any(model[t].select(col.fixed_nb_of_instances.is_not_null().any()).collect().item() for t in tables)
+    named = ("servers", "gpu_servers", "cloud_servers", "storages")
+    return any(model[t].select(col.fixed_nb_of_instances.is_not_null().any()).collect().item() for t in named)
 
 
-def partitions_of(up: Upstream, settings: Settings) -> list[plan.Partition]:
-    """The partitions of servers that are computed one by one."""
-    rows = (
-        up.job_spans.lazy()
-        .with_columns(rows=(col.end - col.first) * col.cells)
-        .group_by("server_id", "job_id")
-        .agg(col.rows.sum())
-    )
-    jobs = (
-        up.jobs.lazy()
-        .select("server_id", "job_id")
-        .join(rows, on=["server_id", "job_id"], how="left")
-        .with_columns(col.rows.fill_null(0))
-    )
-    largest = plan.chunk_rows(memory_bytes(settings.memory), settings.workers or 1)
-    return plan.partitions(up.servers["server_id"].to_list(), jobs.collect(), run_spans(up.runs).collect(), largest)
+def _hashes(folder: Path) -> dict[str, str]:
+    """SHA-256 of every input file; empty where the folder is not there, which `load` reports."""
+    if not folder.is_dir():
+        return {}
+    try:
+        return {str(f.path.relative_to(folder)): file_hash(f.path) for f in find_files(folder)[0]}
+    except OSError:
+        return {}
+
+
+# ---------------------------------------------------------------- planning
+
+
+def prepared(
+    folder: Path, staged: Path, settings: Settings, report: Report, began: float
+) -> tuple[Model, Upstream, list[Task]]:
+    """The checked model, everything upstream of the partitions, and the partitions."""
+    model = load(folder, spill=staged / "inputs")
+    report.timed("read", began)
+    since = time.monotonic()
+    up = prepare(model)
+    planned = planned_tasks(up, settings)
+    report.timed("upstream", since)
+    return model, up, planned
+
+
+def workers_for(rows: int, settings: Settings) -> int:
+    """Processes to use: the setting or the cores, one where the model is small."""
+    return (settings.workers or os.cpu_count() or 1) if rows > SMALL_ROWS else 1
+
+
+def planned_tasks(up: Upstream, settings: Settings) -> list[Task]:
+    """The partitions of servers that are computed one by one, with their identities."""
+    rows = up.job_spans.lazy().with_columns(rows=(col.end - col.first) * col.cells)
+    rows = rows.group_by("server_id", "job_id").agg(col.rows.sum())
+    jobs = up.jobs.lazy().select("server_id", "job_id").join(rows, on=["server_id", "job_id"], how="left")
+    sized = jobs.with_columns(col.rows.fill_null(0)).collect()
+    observed = run_spans(up.runs).collect()
+    total = int(sized["rows"].sum()) + int(observed["rows"].sum())
+    workers = workers_for(total, settings)
+    largest = plan.chunk_rows(memory_bytes(settings.memory), workers)
+    if workers > 1:
+        largest = min(largest, max(total // (workers * PARTITIONS_PER_WORKER), plan.SMALLEST_CHUNK))
+    parts = plan.partitions(up.servers["server_id"].to_list(), sized, observed, largest)
+    return [Task(part, identity.of_partition(up, part, settings)) for part in parts]
+
+
+# ---------------------------------------------------------------- computing
+
+
+def take_over(out: Path, staged: Path, planned: list[Task], before: dict[str, Any]) -> dict[int, Done]:
+    """Partitions that need no work: completed by a run that was killed, or the same in the current run (linked, or copied)."""
+    earlier = {p["identity"]: p for p in before.get("partitions", [])}
+    current = storage.current(out)
+    done: dict[int, Done] = {}
+    for task in planned:
+        if (resumed := tasks.finished(staged, task)) is not None:
+            done[task.part.number] = {**resumed, "how": resumed.get("how", "resumed")}
+        elif current is not None and task.identity in earlier:
+            done[task.part.number] = storage.linked(current, staged, earlier[task.identity], task.part.number)
+    if done:
+        log.info("partitions=%d unchanged=%d", len(planned), len(done))
+    return done
 
 
 def compute(
-    model: Model, up: Upstream, staged: Path, settings: Settings, report: Report, progress: Progress | None
+    staged: Path,
+    up: Upstream,
+    planned: list[Task],
+    done: dict[int, Done],
+    settings: Settings,
+    progress: Progress | None,
+    how: How,
 ) -> None:
-    """All tables of the run, written under `staged`."""
-    writer = Writer(staged, settings, report.rows)
-    parts = partitions_of(up, settings)
-    since = time.monotonic()
-    for part in parts:
-        compute_partition(up, part, settings, writer)
+    """Do the tasks that are not done, here, in worker processes or on a cluster, and add them to `done`."""
+    todo = [t for t in planned if t.part.number not in done]
+
+    def note(one: Done) -> None:
+        done[one["number"]] = {**one, "how": "computed"}
+        log.info(
+            "partition=%d/%d servers=%d rows=%d seconds=%.2f",
+            len(done),
+            len(planned),
+            one["servers"],
+            one["rows"],
+            one["seconds"],
+        )
         if progress:
-            progress("partitions", part.number + 1, len(parts))
-        log.info("partition=%d/%d servers=%d rows=%d", part.number + 1, len(parts), len(part.servers), part.rows)
-    report.timed("partitions", since)
-    since = time.monotonic()
-    compute_rest(model, up, settings, writer)
-    writer.fill_up()
-    report.timed("rest", since)
+            progress("partitions", len(done), len(planned))
+
+    if progress:
+        progress("partitions", len(done), len(planned))
+    workers = min(workers_for(sum(t.part.rows for t in todo), settings), len(todo))
+    if how.cluster is None and workers <= 1:
+        tasks.in_process(staged, up, todo, settings, note)
+        return
+    tasks.save(staged, up, planned, settings)
+    if how.cluster is None:
+        in_workers(staged, todo, workers, note)
+    elif todo:
+        from pipeline.distributed import in_cluster
+
+        in_cluster(staged, todo, how.cluster, settings.workers or os.cpu_count() or 1, note)
 
 
-def compute_partition(up: Upstream, part: plan.Partition, settings: Settings, writer: "Writer") -> None:
-    """Both halves of one partition."""
-    work = Work(up, part, settings, writer.of(f"{part.number:05}"))
-    attribution.attribute(work, needs_to_energy(work))
+def compute_share(folder: Path, out: Path, settings: Settings, run_identity: str, how: How) -> Report:
+    """Compute partitions i of n into the staging folder, and leave them there for `publish`."""
+    assert how.share is not None
+    part, parts = how.share
+    staged = storage.staging(out, run_identity, keep=True, sweep=False)
+    report = Report(run_id="")
+    private = staged / f"share-{part}-of-{parts}"
+    _, up, planned = prepared(folder, private, settings, report, time.monotonic())
+    shutil.rmtree(private, ignore_errors=True)
+    mine = [t for t in planned if t.part.number % parts == part - 1]
+    todo = [t for t in mine if tasks.finished(staged, t) is None]
+    tasks.in_process(staged, up, todo, settings, report.partitions.append)
+    log.info("share=%d/%d partitions=%d computed=%d", part, parts, len(mine), len(todo))
+    return report
 
 
-def compute_rest(model: Model, up: Upstream, settings: Settings, writer: "Writer") -> None:
+def compute_rest(model: Model, up: Upstream, settings: Settings, staged: Path) -> list[dict[str, Any]]:
     """Tables that belong to no partition: usage, devices, storages without a server, inputs as computed with, details."""
-    write = writer.of("all")
+    files: list[dict[str, Any]] = []
+    write = tasks.writer(staged, settings, "all", files)
     grain = settings.attribution_grain
     grid, intensity, held, devices = (
         up.grid.lazy(),
@@ -158,70 +283,53 @@ def compute_rest(model: Model, up: Upstream, settings: Settings, writer: "Writer
     write("energy.storage", energy, "")
     if "repartition.footprint" in settings.wanted:
         series = repartition_device.build(
-            up.user_starts.lazy(),
-            model["usage_pattern_journeys"],
-            up.steps.lazy(),
-            held,
-            devices,
-            grid,
-            intensity,
-            hourly=up.hourly,
-        )
+            up.user_starts.lazy(), model["usage_pattern_journeys"], up.steps.lazy(), held, devices, grid, intensity, hourly=up.hourly
+        )  # fmt: skip
         streams = repartition_device.STREAMS
         of_devices = footprint.in_shape(footprint.by_grain(series, streams, grain), "device", "device_id", streams)
-        write(
-            "repartition.footprint",
-            [of_devices, footprint.unallocated(energy, "storage", "storage_id", grain)],
-            "",
-        )
+        write("repartition.footprint", [of_devices, footprint.unallocated(energy, "storage", "storage_id", grain)], "")
     for name in DETAILS:
         if model.has(name):
-            writer.detail(name, model[name])
+            rows = storage.write_detail(staged, DETAILS[name], model[name])
+            files.append({"table": f"source.{name}", "file": "part-all.parquet", "rows": rows})
+    for name in sorted(set(OUTPUTS) - {f["table"] for f in files if f["rows"]}):
+        empty = storage.write_rows(staged, OUTPUTS[name], OUTPUTS[name].empty().lazy(), "part-empty", None)
+        files.append({"table": name, "file": "part-empty.parquet", "rows": empty})
+    return files
 
 
-class Writer:
-    """Writes the tables of a run that are wanted, and counts their rows."""
-
-    def __init__(self, staged: Path, settings: Settings, rows: dict[str, int]) -> None:
-        self.staged, self.settings, self.rows = staged, settings, rows
-
-    def of(self, prefix: str) -> Write:
-        """The function that writes rows into files of this prefix."""
-
-        def write(table: str, rows: storage.Rows, name: str) -> None:
-            if table not in self.settings.wanted:
-                return
-            file = f"part-{name or prefix}" if name.startswith(prefix) or not name else f"part-{prefix}-{name}"
-            columns = columns_of(table, self.settings)
-            self.rows[table] = self.rows.get(table, 0) + storage.write_rows(
-                self.staged, OUTPUTS[table], rows, file, columns
-            )
-
-        return write
-
-    def detail(self, name: str, rows: pl.LazyFrame) -> None:
-        """Publish a detail table of job records as it is."""
-        self.rows[f"source.{name}"] = storage.write_detail(self.staged, DETAILS[name], rows)
-
-    def fill_up(self) -> None:
-        """Empty files for tables without any, so that every glob and view finds one."""
-        for name, table in OUTPUTS.items():
-            if not storage.table_folder(self.staged, name).exists():
-                storage.write_rows(self.staged, table, table.empty().lazy(), "part-empty", None)
-                self.rows.setdefault(name, 0)
+def settle(staged: Path, files: list[dict[str, Any]]) -> dict[str, int]:
+    """Leave exactly the files of this run: none of a task that was broken off, no empty one beside others. Rows by table."""
+    rows: dict[str, int] = {}
+    for f in files:
+        rows[f["table"]] = rows.get(f["table"], 0) + f["rows"]
+    kept = {
+        (f["table"], f["file"])
+        for f in files
+        if f["rows"] or (f["file"] == "part-empty.parquet" and not rows[f["table"]])
+    }
+    for path in staged.glob("*/*/*.p*"):
+        family, table = path.parts[-3:-1]
+        if (f"{family}.{table}", path.name) not in kept and family not in ("input", tasks.PREPARED):
+            path.unlink()
+    return dict(sorted(rows.items()))
 
 
-def described(model: Model, up: Upstream, settings: Settings, report: Report) -> dict[str, Any]:
+def described(
+    model: Model, settings: Settings, report: Report, run_identity: str, hashes: dict[str, str]
+) -> dict[str, Any]:
     """What run.json says."""
     return {
         "run_id": report.run_id,
+        "identity": run_identity,
         "model": str(model.folder),
         "finished_at": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
         "versions": {"wattrow": version("wattrow"), "polars": pl.__version__, "python": platform.python_version()},
         "settings": settings.model_dump(),
-        "inputs": {name: {"sha256": digest} for name, digest in sorted(model.hashes.items())},
+        "inputs": {name: {"sha256": digest} for name, digest in sorted(hashes.items())},
         "input_rows": model.rows,
-        "rows": dict(sorted(report.rows.items())),
+        "rows": report.rows,
         "seconds": report.seconds,
         "warnings": model.warnings,
+        "partitions": report.partitions,
     }

@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+import secrets
 import shutil
 import socket
 import time
@@ -52,7 +53,7 @@ def _stored(table: Table, name: str) -> pl.Expr:
 
 def _sink(rows: pl.LazyFrame, table: Table, names: list[str], target: Path) -> None:
     """Write Parquet in one step. The Arrow schema is our own: ids are text again to every reader, and fields carry their units."""
-    partial = target.with_suffix(".partial")
+    partial = target.with_suffix(f".{os.getpid()}-{secrets.token_hex(4)}.partial")
     schema = pa.schema([table.columns[n].arrow_field() for n in names])
     units = {n: u for n, u in table.units().items() if n in names}
     rows.sink_parquet(
@@ -72,7 +73,7 @@ def _sink(rows: pl.LazyFrame, table: Table, names: list[str], target: Path) -> N
 
 def write_json(path: Path, content: object) -> None:
     """Write JSON in one step, synced to the disk."""
-    partial = path.with_name(path.name + ".partial")
+    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
     with partial.open("w", encoding="utf-8") as opened:
         json.dump(content, opened, indent=2, default=str)
         opened.flush()
@@ -180,3 +181,46 @@ def write_detail(root: Path, table: Table, rows: pl.LazyFrame) -> int:
     target = folder / "part-all.parquet"
     _sink(rows.select(_stored(table, n) for n in names), table, names, target)
     return int(pq.read_metadata(target).num_rows)
+
+
+def current_manifest(out: Path) -> dict[str, Any]:
+    """run.json of the current run; empty where there is none."""
+    folder = current(out)
+    try:
+        return dict(json.loads((folder / "run.json").read_text(encoding="utf-8"))) if folder else {}
+    except (OSError, ValueError):
+        return {}
+
+
+def staging(out: Path, identity: str, *, keep: bool, sweep: bool = True) -> Path:
+    """The staging folder of a run of this identity. What a killed run of the same identity left there is kept for it to go on.
+
+    `sweep` removes the folders of other runs (needs the lock); without `keep` the run's own is removed too.
+    """
+    root = out / STAGING
+    mine = root / identity[:32]
+    if sweep and root.exists():
+        for other in root.iterdir():
+            if other != mine or not keep:
+                shutil.rmtree(other, ignore_errors=True)
+    mine.mkdir(parents=True, exist_ok=True)
+    return mine
+
+
+def linked(current_run: Path, staged: Path, earlier: dict[str, Any], number: int) -> dict[str, Any]:
+    """Take a partition's files over from the current run, as hard links where the file system can, else as copies."""
+    files = []
+    for f in earlier["files"]:
+        source = table_folder(current_run, f["table"]) / f["file"]
+        name = f["file"].replace(f"part-{earlier['number']:05}-", f"part-{number:05}-", 1)
+        target = table_folder(staged, f["table"]) / name
+        if not f["rows"]:
+            continue
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.unlink(missing_ok=True)
+        try:
+            os.link(source, target)
+        except OSError:
+            shutil.copyfile(source, target)
+        files.append({**f, "file": name})
+    return {**earlier, "number": number, "files": files, "how": "unchanged", "seconds": 0.0}

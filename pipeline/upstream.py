@@ -1,6 +1,9 @@
 """What every partition of servers needs and no partition owns: plain servers and jobs, usage in UTC, cells, spans of hours."""
 
-from dataclasses import dataclass
+import json
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
 
 import polars as pl
 from polars import col
@@ -43,6 +46,29 @@ class Upstream:
     """first_hour and hours of every server that has a job series."""
     model_hours: tuple[int, int] | None
     """First hour and end of any series."""
+
+    def save(self, folder: Path) -> None:
+        """Write everything under `folder`, for other processes to load."""
+        folder.mkdir(parents=True, exist_ok=True)
+        for f in fields(self):
+            value = getattr(self, f.name)
+            if isinstance(value, pl.DataFrame):
+                value.write_ipc(folder / f"{f.name}.arrow")
+            elif isinstance(value, pl.LazyFrame):
+                value.sink_parquet(folder / f"{f.name}.parquet", compression="lz4", maintain_order=True)
+        (folder / "model_hours.json").write_text(json.dumps(self.model_hours), encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: Path) -> "Upstream":
+        """What `save` wrote."""
+        hours = json.loads((folder / "model_hours.json").read_text(encoding="utf-8"))
+        kept: dict[str, Any] = {"model_hours": tuple(hours) if hours else None}
+        for f in fields(cls):
+            if (arrow := folder / f"{f.name}.arrow").exists():
+                kept[f.name] = pl.read_ipc(arrow)
+            elif (parquet := folder / f"{f.name}.parquet").exists():
+                kept[f.name] = pl.scan_parquet(parquet, glob=False)
+        return cls(**kept)
 
     @property
     def hourly(self) -> bool:

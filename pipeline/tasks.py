@@ -1,0 +1,117 @@
+"""Partitions as tasks that any process can do, once or twice with the same result: here, in worker processes, or on a cluster.
+
+A task is a folder of prepared inputs and a number. Its files appear in one step each; a small file `done/NUMBER.json`, written last, says
+that the partition is complete, what it was made of, and which files hold it.
+"""
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from pipeline import attribution, storage
+from pipeline.errors import InputError, PipelineError
+from pipeline.partition import Work, Write, columns_of, needs_to_energy
+from pipeline.plan import Partition
+from pipeline.settings import Settings
+from pipeline.tables import OUTPUTS
+from pipeline.upstream import Upstream
+
+PREPARED, DONE, PLAN = "prepared", "done", "plan.json"
+Done = dict[str, Any]
+OnDone = Callable[[Done], None]
+
+
+@dataclass(frozen=True)
+class Task:
+    """A partition and what it is made of (identity.of_partition)."""
+
+    part: Partition
+    identity: str
+
+
+def writer(staged: Path, settings: Settings, prefix: str, files: list[dict[str, Any]]) -> Write:
+    """A function that writes the rows of wanted tables into files of this prefix, and notes them in `files`."""
+
+    def write(table: str, rows: storage.Rows, name: str) -> None:
+        if table not in settings.wanted:
+            return
+        file = f"part-{prefix}-{name}" if name else f"part-{prefix}"
+        written = storage.write_rows(staged, OUTPUTS[table], rows, file, columns_of(table, settings))
+        files.append({"table": table, "file": f"{file}.parquet", "rows": written})
+
+    return write
+
+
+def compute(staged: Path, up: Upstream, task: Task, settings: Settings) -> Done:
+    """Compute one partition and mark it complete; errors name its servers."""
+    began = time.monotonic()
+    files: list[dict[str, Any]] = []
+    part = task.part
+    work = Work(up, part, settings, writer(staged, settings, f"{part.number:05}-{task.identity[:8]}", files))
+    try:
+        attribution.attribute(work, needs_to_energy(work))
+    except InputError:
+        raise
+    except Exception as error:
+        named = ", ".join(part.servers[:5]) + (f" and {len(part.servers) - 5} more" if len(part.servers) > 5 else "")
+        raise PipelineError(
+            f"partition {part.number} (servers {named}) failed: {type(error).__name__}: {error}"
+        ) from error
+    seconds = round(time.monotonic() - began, 3)
+    done = {
+        "number": part.number,
+        "identity": task.identity,
+        "files": files,
+        "seconds": seconds,
+        "servers": len(part.servers),
+        "rows": part.rows,
+    }
+    (staged / DONE).mkdir(exist_ok=True)
+    storage.write_json(staged / DONE / f"{part.number:05}.json", done)
+    return done
+
+
+def save(staged: Path, up: Upstream, tasks: list[Task], settings: Settings) -> None:
+    """Write what other processes need to do the tasks."""
+    up.save(staged / PREPARED)
+    plan = [{**asdict(t.part), "identity": t.identity} for t in tasks]
+    storage.write_json(staged / PLAN, {"settings": settings.model_dump(), "tasks": plan})
+
+
+@lru_cache(maxsize=2)
+def _prepared(staged: str) -> tuple[Upstream, dict[int, Task], Settings]:
+    folder = Path(staged)
+    plan = json.loads((folder / PLAN).read_text(encoding="utf-8"))
+    tasks = {}
+    for row in plan["tasks"]:
+        chunks = tuple(tuple(c) for c in row["chunks"])
+        tasks[row["number"]] = Task(
+            Partition(row["number"], tuple(row["servers"]), chunks, row["rows"]), row["identity"]
+        )
+    return Upstream.load(folder / PREPARED), tasks, Settings.model_construct(**plan["settings"])
+
+
+def compute_saved(staged: str, number: int) -> Done:
+    """Do one task from the folder alone: what a worker process or a cluster calls."""
+    up, tasks, settings = _prepared(staged)
+    return compute(Path(staged), up, tasks[number], settings)
+
+
+def finished(staged: Path, task: Task) -> Done | None:
+    """What is noted of a task that was completed before, here or by a process that was killed since; None where it has to be done."""
+    try:
+        done: Done = json.loads((staged / DONE / f"{task.part.number:05}.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    there = all((storage.table_folder(staged, f["table"]) / f["file"]).exists() for f in done["files"])
+    return done if there and done["identity"] == task.identity else None
+
+
+def in_process(staged: Path, up: Upstream, tasks: list[Task], settings: Settings, on_done: OnDone) -> None:
+    """Do the tasks one after the other, here."""
+    for task in tasks:
+        on_done(compute(staged, up, task, settings))

@@ -1,0 +1,115 @@
+"""A worker process: `python -m pipeline.worker STAGED` reads task numbers, one a line, and answers each with one line of JSON."""
+
+import io
+import json
+import os
+import queue
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from pipeline.errors import VIOLATION_SCHEMA, InputError, PipelineError
+from pipeline.tasks import Done, OnDone, Task, compute_saved
+
+Answer = dict[str, Any]
+
+
+def answer(staged: str, number: int) -> Answer:
+    """Do one task; an error is an answer too."""
+    try:
+        return {"done": compute_saved(staged, number)}
+    except InputError as error:
+        return {"input_error": str(error), "violations": error.violations.write_json()}
+    except PipelineError as error:
+        return {"error": str(error)}
+    except Exception as error:  # noqa: BLE001 - the process that asked must learn of any
+        return {"error": f"partition {number}: {type(error).__name__}: {error}"}
+
+
+def serve(staged: str) -> None:
+    """Answer until the input ends; anything else that prints goes to standard error."""
+    answers, sys.stdout = sys.stdout, sys.stderr
+    for line in sys.stdin:
+        answers.write(json.dumps(answer(staged, int(line))) + "\n")
+        answers.flush()
+
+
+class Worker:
+    """The other end: a process of one Polars thread, and how to ask it."""
+
+    def __init__(self, staged: Path) -> None:
+        package = str(Path(__file__).parents[1])
+        path = os.pathsep.join(p for p in (package, os.environ.get("PYTHONPATH")) if p)
+        environment = {**os.environ, "POLARS_MAX_THREADS": "1", "PYTHONPATH": path}
+        command = [sys.executable, "-m", "pipeline.worker", str(staged)]
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
+
+    def ask(self, number: int) -> Done:
+        """Have one task done; raises what the worker raised, and PipelineError where the worker died."""
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        try:
+            self.process.stdin.write(f"{number}\n")
+            self.process.stdin.flush()
+            line = self.process.stdout.readline()
+        except OSError:
+            line = ""
+        if not line:
+            code = self.process.wait()
+            reason = f"signal {-code}" if code < 0 else f"exit code {code}"
+            raise PipelineError(f"the worker at partition {number} died ({reason}; out of memory?); complete partitions are kept")
+        return _done_or_error(json.loads(line))
+
+    def stop(self) -> None:
+        """End the process, at once."""
+        self.process.kill()
+        self.process.wait()
+
+
+def _done_or_error(given: Answer) -> Done:
+    if "input_error" in given:
+        rows = pl.read_json(io.StringIO(given["violations"]), schema=VIOLATION_SCHEMA)
+        raise InputError(given["input_error"], rows)
+    if "error" in given:
+        raise PipelineError(given["error"])
+    done: Done = given["done"]
+    return done
+
+
+def in_workers(staged: Path, tasks: list[Task], workers: int, on_done: OnDone) -> None:
+    """Do the tasks in processes of one thread each, the largest first; the first error stops the rest."""
+    waiting: queue.SimpleQueue[int] = queue.SimpleQueue()
+    for task in sorted(tasks, key=lambda t: -t.part.rows):
+        waiting.put(task.part.number)
+    results: queue.SimpleQueue[Done | BaseException] = queue.SimpleQueue()
+    crew = [Worker(staged) for _ in range(workers)]
+    for worker in crew:
+        threading.Thread(target=_feed, args=(worker, waiting, results.put), daemon=True).start()
+    try:
+        for _ in tasks:
+            result = results.get()
+            if isinstance(result, BaseException):
+                raise result
+            on_done(result)
+    finally:
+        for worker in crew:
+            worker.stop()
+
+
+def _feed(worker: Worker, waiting: "queue.SimpleQueue[int]", give: Callable[[Done | BaseException], None]) -> None:
+    try:
+        while True:
+            give(worker.ask(waiting.get_nowait()))
+    except queue.Empty:
+        return
+    except BaseException as error:  # noqa: BLE001 - handed to the thread that waits
+        give(error)
+
+
+if __name__ == "__main__":
+    serve(sys.argv[1])
