@@ -29,7 +29,7 @@ def of_code() -> str:
 
 def of_settings(settings: Settings) -> str:
     """The settings that have an effect on values."""
-    return json.dumps(settings.model_dump(exclude=WITHOUT_EFFECT), sort_keys=True)
+    return json.dumps({n: v for n, v in settings.as_dict().items() if n not in WITHOUT_EFFECT}, sort_keys=True)
 
 
 def of_run(hashes: dict[str, str], settings: Settings) -> str:

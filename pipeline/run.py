@@ -7,7 +7,7 @@ import secrets
 import shutil
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -17,7 +17,7 @@ import polars as pl
 from polars import col
 
 from pipeline import catalog, identity, plan, storage, tasks
-from pipeline.errors import PipelineError
+from pipeline.errors import InputError, PipelineError
 from pipeline.model import Model, load
 from pipeline.partition import Work, needs_to_energy, unused_storages
 from pipeline.reading import file_hash, find_files
@@ -92,7 +92,11 @@ def run(
         if before.get("identity") == run_identity and not how.fresh:
             return Report(run_id=before["run_id"], published=storage.current(out), rows=before["rows"], unchanged=True)
         staged = storage.staging(out, run_identity, keep=not how.fresh)
-        model, up, planned = prepared(folder, staged, settings, report, began)
+        try:
+            model, up, planned = prepared(folder, staged, settings, report, began)
+        except InputError:
+            shutil.rmtree(out / storage.STAGING, ignore_errors=True)
+            raise
         since = time.monotonic()
         done = take_over(out, staged, planned, {} if how.fresh else before)
         if how.only_publish and len(done) < len(planned):
@@ -124,7 +128,7 @@ def run(
 def check(folder: Path, settings: Settings) -> Model:
     """Everything a run would refuse, without computing more than fixed numbers of instances need; InputError has it all."""
     model = load(folder)
-    chosen = settings.model_copy(update={"tables": "instances.server"})
+    chosen = replace(settings, tables="instances.server")
     up = prepare(model)
     if fixed_numbers(model):
         for task in planned_tasks(up, chosen):
@@ -325,7 +329,7 @@ def described(
         "model": str(model.folder),
         "finished_at": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
         "versions": {"wattrow": version("wattrow"), "polars": pl.__version__, "python": platform.python_version()},
-        "settings": settings.model_dump(),
+        "settings": settings.as_dict(),
         "inputs": {name: {"sha256": digest} for name, digest in sorted(hashes.items())},
         "input_rows": model.rows,
         "rows": report.rows,

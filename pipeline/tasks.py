@@ -79,7 +79,7 @@ def save(staged: Path, up: Upstream, tasks: list[Task], settings: Settings) -> N
     """Write what other processes need to do the tasks."""
     up.save(staged / PREPARED)
     plan = [{**asdict(t.part), "identity": t.identity} for t in tasks]
-    storage.write_json(staged / PLAN, {"settings": settings.model_dump(), "tasks": plan})
+    storage.write_json(staged / PLAN, {"settings": settings.as_dict(), "tasks": plan})
 
 
 @lru_cache(maxsize=2)
@@ -92,7 +92,7 @@ def _prepared(staged: str) -> tuple[Upstream, dict[int, Task], Settings]:
         tasks[row["number"]] = Task(
             Partition(row["number"], tuple(row["servers"]), chunks, row["rows"]), row["identity"]
         )
-    return Upstream.load(folder / PREPARED), tasks, Settings.model_construct(**plan["settings"])
+    return Upstream.load(folder / PREPARED), tasks, Settings(**plan["settings"])
 
 
 def compute_saved(staged: str, number: int) -> Done:

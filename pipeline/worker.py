@@ -47,7 +47,9 @@ class Worker:
         path = os.pathsep.join(p for p in (package, os.environ.get("PYTHONPATH")) if p)
         environment = {**os.environ, "POLARS_MAX_THREADS": "1", "PYTHONPATH": path}
         command = [sys.executable, "-m", "pipeline.worker", str(staged)]
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+        )
 
     def ask(self, number: int) -> Done:
         """Have one task done; raises what the worker raised, and PipelineError where the worker died."""
@@ -62,7 +64,9 @@ class Worker:
         if not line:
             code = self.process.wait()
             reason = f"signal {-code}" if code < 0 else f"exit code {code}"
-            raise PipelineError(f"the worker at partition {number} died ({reason}; out of memory?); complete partitions are kept")
+            raise PipelineError(
+                f"the worker at partition {number} died ({reason}; out of memory?); complete partitions are kept"
+            )
         return _done_or_error(json.loads(line))
 
     def stop(self) -> None:
