@@ -41,6 +41,8 @@ DRAFTED = (
     "fixed_nb_of_instances",
 )
 """Columns of a drafted `servers` table: what the records do not tell stays empty for a person to fill in."""
+SCHEDULER = "slurm"
+"""The source whose runs other systems' `external_ref` may name."""
 SHOWN = 5
 """Refused records named in an error message; the rest are counted."""
 
@@ -127,6 +129,7 @@ def write_runs(model: Path, log: RunLog, *, servers: Path | None = None, strict:
     report.tables["rejects"] = write_part(model, REJECTS, rejects, part=log.source, as_csv=True)
     _write_horizon(model, log, runs, report)
     _draft_servers(model, log, server_of, report)
+    _warn_of_pairs(model, report)
     return report
 
 
@@ -175,24 +178,28 @@ def _strict_message(report: ImportReport, rejects: pl.LazyFrame) -> str:
 
 def write_part(model: Path, table: Table, frame: Frame, *, part: str, as_csv: bool = False) -> int:
     """Write the part of a table that comes from one source, `NAME.parquet/PART.parquet`, in one step; rows written."""
-    folder = model / f"{table.name}.{'csv' if as_csv else 'parquet'}"
+    ending = "csv" if as_csv else "parquet"
+    folder = model / f"{table.name}.{ending}"
     if folder.is_file():
         raise InputError(
             f"{folder} is a file; imported {table.name} go into a folder of that name: move it away, or into {folder}/"
         )
     folder.mkdir(parents=True, exist_ok=True)
-    target = folder / f"{part}.{'csv' if as_csv else 'parquet'}"
+    target = folder / f"{part}.{ending}"
     partial = target.with_name(f".{target.name}.partial")
-    typed = _typed(frame.lazy(), table)
-    if as_csv:
-        typed.sink_csv(partial, datetime_format="%Y-%m-%dT%H:%M:%S%.fZ")
-        rows = int(typed.select(pl.len()).collect().item())
-    else:
-        schema = pa.schema([table.columns[n].arrow_field() for n in typed.collect_schema().names()])
-        typed.sink_parquet(partial, compression="zstd", compression_level=1, arrow_schema=schema)
-        rows = int(pl.scan_parquet(partial).select(pl.len()).collect().item())
+    rows = _sink(_typed(frame.lazy(), table), table, partial, as_csv=as_csv)
     partial.replace(target)
     return rows
+
+
+def _sink(frame: pl.LazyFrame, table: Table, target: Path, *, as_csv: bool) -> int:
+    """Write a table's columns to a file; rows written."""
+    if as_csv:
+        frame.sink_csv(target, datetime_format="%Y-%m-%dT%H:%M:%S%.fZ")
+        return int(frame.select(pl.len()).collect().item())
+    schema = pa.schema([table.columns[n].arrow_field() for n in frame.collect_schema().names()])
+    frame.sink_parquet(target, compression="zstd", compression_level=1, arrow_schema=schema)
+    return int(pl.scan_parquet(target).select(pl.len()).collect().item())
 
 
 def servers_of_places(
@@ -373,3 +380,40 @@ def add_rows(model: Path, table: Table, rows: pl.DataFrame, *, replace: bool) ->
 def _with_unit(table: Table) -> dict[str, str]:
     """Column names as headers that carry the canonical unit."""
     return {n: f"{n} [{c.unit}]" if c.unit not in (None, "1", "compute_unit") else n for n, c in table.columns.items()}
+
+
+def double_counted(model: Path) -> pl.DataFrame:
+    """Runs of one system that are a scheduler's run as well: same `external_ref`, at the same time. One row per pair.
+
+    A reference may be a path that ends in the scheduler's number (`ACCOUNT/NUMBER`). The scheduler's run is the one to keep: it has the
+    better clock, and energy.
+    """
+    parts = sorted((model / "job_runs.parquet").glob("[!.]*.parquet"))
+    wanted = INPUTS["job_runs"].empty().lazy().select("run_id", "source", "external_ref", "started_at", "ended_at")
+    told = pl.concat([wanted, *(_typed(pl.scan_parquet(p), INPUTS["job_runs"]) for p in parts)], how="diagonal")
+    known = told.select(wanted.collect_schema().names()).filter(
+        pl.col("external_ref").is_not_null() & pl.col("started_at").is_not_null()
+    )
+    known = known.with_columns(number=pl.col("external_ref").str.extract(r"([^/]+)$"))
+    ours, theirs = known.filter(pl.col("source") != SCHEDULER), known.filter(pl.col("source") == SCHEDULER)
+    pairs = ours.join(theirs, on="number", suffix="_of_scheduler")
+    together = (pl.col("started_at") <= pl.col("ended_at_of_scheduler").fill_null(pl.col("started_at"))) & (
+        pl.col("started_at_of_scheduler") <= pl.col("ended_at").fill_null(pl.col("started_at_of_scheduler"))
+    )
+    chosen = pairs.filter(together).select("run_id", "source", "external_ref", "run_id_of_scheduler")
+    return chosen.sort("run_id", "run_id_of_scheduler").collect()
+
+
+def _warn_of_pairs(model: Path, report: ImportReport) -> None:
+    """Tell of runs that the model would count twice."""
+    if len(list((model / "job_runs.parquet").glob("[!.]*.parquet"))) < 2:
+        return
+    pairs = double_counted(model)
+    if not pairs.is_empty():
+        named = ", ".join(
+            f"{p['run_id']} = {p['run_id_of_scheduler']}" for p in pairs.head(SHOWN).iter_rows(named=True)
+        )
+        more = ", ..." if pairs.height > SHOWN else ""
+        report.warnings.append(
+            f"{pairs.height} runs are also in the scheduler's log and count twice ({named}{more}); keep the scheduler's"
+        )

@@ -24,6 +24,9 @@ SOURCE = "swf"
 JOBS, HEADERS = DETAILS["swf_jobs"], DETAILS["swf_headers"]
 FIELDS = [n for n in JOBS.columns if n not in ("run_id", "source_row")]
 """The 18 fields in the order of a line."""
+WHOLE = [n for n in FIELDS if JOBS.columns[n].dtype == pl.Int64]
+"""Fields that name something: jobs, users, states."""
+LARGEST = 2.0**53
 MEMORY = ("used_memory", "requested_memory")
 KIB_PER_GIB = 1024.0**2
 STATES = {1: "completed", 0: "failed", 5: "cancelled", -1: "unknown"}
@@ -129,10 +132,11 @@ def _runs_of(trace: Trace, verdicts: Verdicts) -> pl.DataFrame:
     )
     split = split.filter(count == len(FIELDS))
     numbers = {n: pl.col("cells").list.get(i).cast(pl.Float64, strict=False) for i, n in enumerate(FIELDS)}
-    jobs = split.with_columns(**numbers).with_columns(
-        readable=pl.all_horizontal(pl.col(FIELDS).is_finite().fill_null(False))
-    )
-    _reject(jobs.filter(~pl.col("readable")), trace, verdicts, "not_a_number", "line", "every field is a number")
+    believable = pl.all_horizontal(pl.col(FIELDS).is_between(-LARGEST, LARGEST).fill_null(False))
+    whole = pl.all_horizontal((pl.col(WHOLE) == pl.col(WHOLE).floor()).fill_null(False))
+    jobs = split.with_columns(**numbers).with_columns(readable=believable & whole)
+    message = "every field is a number, a whole one where it names something"
+    _reject(jobs.filter(~pl.col("readable")), trace, verdicts, "not_a_number", "line", message)
     jobs = jobs.filter("readable")
     pieces = pl.col("status").is_in([float(s) for s in PIECES])
     if excluded := jobs.filter(pieces).height:
@@ -198,6 +202,7 @@ def _judged(jobs: pl.DataFrame, trace: Trace, verdicts: Verdicts) -> pl.DataFram
     """The jobs that keep every rule."""
     ended = pl.col("status").is_in([0.0, 5.0])
     rules = [
+        ("bad_record_id", "job_number", pl.col("job_number") < 0, "a job has a number"),
         ("unknown_state", "status", pl.col("state").is_null(), "expected 1, 0, 5 or -1 (2, 3, 4 for pieces)"),
         (
             "bad_timestamp",
