@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from pipeline.importers.base import ImportReport
+    from pipeline.run import Report
     from pipeline.settings import Settings
 
 LONGEST_LINE = 2000
@@ -64,6 +65,9 @@ OutArgument = Annotated[
 ]
 SourceArgument = Annotated[
     Path, typer.Argument(metavar="SOURCE", help="The log or export: a file or a folder of files.", show_default=False)
+]
+OutOption = Annotated[
+    Path, typer.Option("--out", metavar="OUT", help="Folder to publish the run in.", show_default=False)
 ]
 ModelOption = Annotated[
     Path, typer.Option("--model", metavar="DIR", help="Model folder to write tables into.", show_default=False)
@@ -167,22 +171,23 @@ def _root(
     """Options that stand before the command."""
 
 
-# ---------------------------------------------------------------- commands: check and run
+# ---------------------------------------------------------------- commands: run, publish, check
 
 
 @app.command(
+    short_help="Check MODEL, compute every output table, publish them under OUT/current.",
     epilog=examples(
         "wattrow run data/example --out out",
         "wattrow run model --out out --attribution-grain day --columns base   smaller and faster",
         "wattrow run model --out out --tables need.server,energy.server       only these tables",
         "wattrow run model --out out --quiet || echo 'see the lines above'    from cron",
-    )
+        "wattrow run model --out out --cluster tcp://scheduler:8786           on a Dask cluster",
+        "wattrow run model --out out --partition 3/10                         one job of an array; then wattrow publish",
+    ),
 )
 def run(
     model: ModelArgument,
-    out: Annotated[
-        Path, typer.Option("--out", metavar="OUT", help="Folder to publish the run in.", show_default=False)
-    ],
+    out: OutOption,
     attribution_key: AttributionKey = None,
     attribution_grain: AttributionGrain = None,
     columns: Columns = None,
@@ -190,6 +195,18 @@ def run(
     keep_runs: KeepRuns = None,
     workers: Workers = None,
     memory: Memory = None,
+    cluster: Annotated[
+        str | None,
+        typer.Option("--cluster", metavar="ADDRESS", help="Compute on this Dask scheduler, or on a new one: local."),
+    ] = None,
+    partition: Annotated[
+        str | None,
+        typer.Option("--partition", metavar="I/N", help="Compute only the I-th of N parts and publish nothing."),
+    ] = None,
+    resume: Annotated[
+        bool,
+        typer.Option("--resume/--fresh", help="Go on with what earlier runs left of the same inputs, or compute all."),
+    ] = True,
     violations: Violations = None,
     quiet: Quiet = False,
     log_format: LogFormat = None,
@@ -197,32 +214,44 @@ def run(
 ) -> None:
     """Check the tables in MODEL, compute every output table, and publish them under OUT/current in one step.
 
-    A run that fails or is killed changes nothing that a reader of OUT/current sees.
+    A run that fails or is killed changes nothing that a reader of OUT/current sees; the next run goes on where it stopped.
     """
-    flags = {
-        "attribution_key": attribution_key,
-        "attribution_grain": attribution_grain,
-        "columns": columns,
-        "tables": tables,
-        "keep_runs": keep_runs,
-        "workers": workers,
-        "memory": memory,
-    }
-    began = time.monotonic()
-    with reporting(log_format, quiet) as progress, all_violations(violations):
-        settings = settings_of(model, flags)
-        from pipeline.run import run as compute
-
-        compute(model, out, settings, progress)
-    if not quiet:
-        print_run(out, time.monotonic() - began)
+    flags = given(attribution_key, attribution_grain, columns, tables, keep_runs, workers, memory)
+    how = {"cluster": cluster, "share": share(partition), "fresh": not resume}
+    compute(model, out, flags, how, violations, quiet, log_format)
 
 
 @app.command(
+    short_help="Publish a run whose partitions were computed one by one.",
+    epilog=examples(
+        "for i in 1 2 3; do wattrow run model --out out --partition $i/3; done; wattrow publish model --out out"
+    ),
+)
+def publish(
+    model: ModelArgument,
+    out: OutOption,
+    attribution_key: AttributionKey = None,
+    attribution_grain: AttributionGrain = None,
+    columns: Columns = None,
+    tables: Tables = None,
+    keep_runs: KeepRuns = None,
+    workers: Workers = None,
+    memory: Memory = None,
+    quiet: Quiet = False,
+    log_format: LogFormat = None,
+    debug: Debug = False,
+) -> None:
+    """Publish under OUT/current what `wattrow run --partition I/N` computed, with the settings it had; a missing partition is an error."""
+    flags = given(attribution_key, attribution_grain, columns, tables, keep_runs, workers, memory)
+    compute(model, out, flags, {"only_publish": True}, None, quiet, log_format)
+
+
+@app.command(
+    short_help="Only check: every broken rule of the tables in MODEL.",
     epilog=examples(
         "wattrow check data/example",
         "wattrow check model --violations broken.csv    all broken rules, not only the first few of each kind",
-    )
+    ),
 )
 def check(
     model: ModelArgument,
@@ -381,6 +410,106 @@ def swf(
     print_import(import_swf(source, model, servers=servers, horizon=instant(horizon), strict=strict), model, quiet)
 
 
+# ---------------------------------------------------------------- commands: reading a run
+
+
+@app.command(
+    short_help="Ask the tables and views of a run in SQL (DuckDB).",
+    epilog=examples(
+        "wattrow query out 'SELECT * FROM energy.server LIMIT 5'",
+        "wattrow query out 'SHOW ALL TABLES'",
+        "wattrow query out question.sql --format csv --output answer.csv",
+        "wattrow query out                     a prompt; or statements from standard input",
+    ),
+)
+def query(
+    out: OutArgument,
+    sql: Annotated[
+        str | None,
+        typer.Argument(metavar="SQL|FILE.sql", help="Statements or a file of them; without, standard input."),
+    ] = None,
+    format: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            metavar="table|csv|json|parquet",
+            help="table on a terminal, csv elsewhere, or as --output ends.",
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write the result here.")
+    ] = None,
+    allow_files: Annotated[
+        bool, typer.Option("--allow-files", help="Let the query read and write files beside the run.")
+    ] = False,
+    debug: Debug = False,
+) -> None:
+    """Ask the tables and views of a run in SQL: the last statement's result.
+
+    Names are FAMILY.TABLE (need.job, instances.server, energy.server ...). A query sees nothing but the run and changes nothing.
+    """
+    from pipeline import catalog
+
+    if sql is None and sys.stdin.isatty():
+        prompt(out, format or "table", allow_files)
+        return
+    chosen = format or format_of(output)
+    rendered = catalog.render(
+        catalog.query(out, sys.stdin.read() if sql is None else sql, allow_files=allow_files), chosen
+    )
+    write_result(rendered, output)
+
+
+def format_of(output: Path | None) -> str:
+    """The format that goes without saying."""
+    from pipeline.rendering import FORMATS
+
+    ending = output.suffix.removeprefix(".") if output else ""
+    return ending if ending in FORMATS else "table" if output is None and sys.stdout.isatty() else "csv"
+
+
+def write_result(rendered: str | bytes, output: Path | None) -> None:
+    """Text or bytes to a file or to standard output."""
+    content = rendered.encode("utf-8") if isinstance(rendered, str) else rendered
+    if output is not None:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        output.write_bytes(content)
+        return
+    sys.stdout.flush()
+    sys.stdout.buffer.write(content)
+    sys.stdout.buffer.flush()
+
+
+def prompt(out: Path, format: str, allow_files: bool) -> None:
+    """Statements typed one after the other, each up to its semicolon; mistakes are told and the prompt goes on."""
+    import readline  # noqa: F401 (gives input() a history)
+
+    from pipeline import catalog
+    from pipeline.errors import InputError
+
+    print_line("SQL over the run, each statement up to a semicolon; SHOW ALL TABLES; lists the tables, Ctrl-D ends.")
+    with catalog.opened(out, allow_files=allow_files) as connection:
+        typed = ""
+        while True:
+            try:
+                typed += input("   ...> " if typed else "wattrow> ") + "\n"
+            except EOFError:
+                typer.echo()
+                return
+            except KeyboardInterrupt:
+                typer.echo()
+                typed = ""
+            if typed.rstrip().endswith(";"):
+                try:
+                    result = catalog.run_sql(connection, typed, allow_files=allow_files)
+                    write_result(catalog.render(result, format), None)
+                except InputError as error:
+                    print_refusal(error)
+                typed = ""
+            elif not typed.strip():
+                typed = ""
+
+
 # ---------------------------------------------------------------- what commands share
 
 
@@ -389,6 +518,48 @@ def settings_of(model: Path, flags: dict[str, Any]) -> "Settings":
     from pipeline.settings import load
 
     return load(model, flags)
+
+
+SETTINGS = ("attribution_key", "attribution_grain", "columns", "tables", "keep_runs", "workers", "memory")
+"""In the order of `given`."""
+
+
+def given(*values: str | int | None) -> dict[str, Any]:
+    """The flags of the settings by name; None where one was not given."""
+    return dict(zip(SETTINGS, values, strict=True))
+
+
+def compute(
+    model: Path,
+    out: Path,
+    flags: dict[str, Any],
+    how: dict[str, Any],
+    violations: Path | None,
+    quiet: bool,
+    log_format: str | None,
+) -> None:
+    """Run or publish, and say what was made."""
+    began = time.monotonic()
+    with reporting(log_format, quiet) as progress, all_violations(violations):
+        settings = settings_of(model, flags)
+        from pipeline.run import How
+        from pipeline.run import run as run_pipeline
+
+        report = run_pipeline(model, out, settings, progress, How(**how))
+    if not quiet:
+        print_run(report, out, time.monotonic() - began)
+
+
+def share(text: str | None) -> tuple[int, int] | None:
+    """`3/10` as numbers."""
+    if text is None:
+        return None
+    from pipeline.errors import InputError
+
+    part, sign, parts = text.partition("/")
+    if not (sign and part.isdecimal() and parts.isdecimal() and 1 <= int(part) <= int(parts)):
+        raise InputError(f"--partition: found {text!r}; expected I/N such as 3/10, with I from 1 to N")
+    return int(part), int(parts)
 
 
 def instant(text: str | None) -> "datetime | None":
@@ -512,30 +683,37 @@ def print_warnings(warnings: list[str]) -> None:
         print_line(f"warning: {warning}")
 
 
-def print_run(out: Path, seconds: float) -> None:
+def print_run(report: "Report", out: Path, seconds: float) -> None:
     """What a run made, and where to look next."""
     from pipeline.storage import CURRENT
 
-    current = out / CURRENT
-    told = json.loads((current / "run.json").read_text(encoding="utf-8"))
-    print_warnings(told.get("warnings", []))
-    made = {name: count for name, count in told["rows"].items() if count}
-    typer.echo(f"{plural(sum(made.values()), 'row')} in {plural(len(made), 'table')}, {seconds:.1f} s: {current}")
-    for phase, kilograms in phase_totals(current, set(told["rows"])).items():
+    if report.published is None:
+        typer.echo(
+            f"computed in {seconds:.1f} s, not published; when all partitions are: wattrow publish MODEL --out {out}"
+        )
+        return
+    print_warnings(report.warnings)
+    made = {name: count for name, count in report.rows.items() if count}
+    what = f"{plural(sum(made.values()), 'row')} in {plural(len(made), 'table')}"
+    if report.unchanged:
+        typer.echo(f"unchanged: {out / CURRENT} is of the same inputs, settings and version; nothing to do ({what})")
+    else:
+        typer.echo(f"{what}, {seconds:.1f} s: {out / CURRENT}")
+    for phase, kilograms in phase_totals(report.published, set(report.rows)).items():
         typer.echo(f"  {phase:<14} {kilograms:>16,.3f} kg CO2e")
     typer.echo(
-        f"next: wattrow query {out} 'SELECT * FROM energy.server LIMIT 5'   (tables: {current}/FAMILY/TABLE/*.parquet)"
+        f"next: wattrow query {out} 'FROM energy.server LIMIT 5'   (files: {out / CURRENT}/FAMILY/TABLE/*.parquet)"
     )
 
 
-def phase_totals(current: Path, made: set[str]) -> dict[str, float]:
+def phase_totals(run_folder: Path, made: set[str]) -> dict[str, float]:
     """Kilograms of the whole run by phase, over the energy tables that were made."""
     import polars as pl
 
     columns = {"manufacturing": "instances_fabrication_footprint", "usage": "energy_footprint"}
     totals: dict[str, float] = {}
     for table in sorted(name for name in made if name.startswith("energy.")):
-        rows = pl.scan_parquet(current / table.replace(".", "/") / "*.parquet")
+        rows = pl.scan_parquet(run_folder / table.replace(".", "/") / "*.parquet")
         held = rows.collect_schema().names()
         sums = rows.select(pl.col(c).sum().alias(phase) for phase, c in columns.items() if c in held).collect()
         for phase, kilograms in sums.row(0, named=True).items():
