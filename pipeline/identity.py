@@ -54,7 +54,7 @@ def of_partition(up: Upstream, part: Partition, settings: Settings) -> str:
         up.triggers.filter(used), up.under_way.filter(used), up.grid.filter(used), up.networks,
         up.storages.join(up.servers.filter(mine), on="storage_id", how="semi"), up.container_weights.filter(containers),
         up.intensity.filter(col.zone.is_in([*up.servers.filter(mine)["zone"].drop_nulls(), *up.grid.filter(used)["zone"].drop_nulls()])),
-        up.direct.filter(col.job_id.cast(pl.String).is_in(jobs["job_id"].to_list())).collect(),
+        up.direct_of(part).filter(col.job_id.cast(pl.String).is_in(jobs["job_id"].to_list())).collect(),
         up.runs.filter(mine).collect(),
     ]  # fmt: skip
     for frame in frames:

@@ -73,6 +73,7 @@ class Work:
         self.services = up.services.lazy().filter(mine)
         self.jobs = up.jobs.lazy().filter(mine)
         self.capacity = up.capacity.lazy().filter(mine)
+        self.direct = up.direct_of(part)
         self.runs = up.runs.filter(mine)
         self.spans = hosted_spans(up).filter(mine).collect().lazy()
         self.busy = up.spans.lazy().filter(mine)
@@ -113,7 +114,7 @@ class Chunk:
         """Series of occurrences per modelled cell."""
         cells = self.work.up.cells.lazy().join(self.jobs.select("job_id"), on="job_id", how="semi")
         names = self.jobs.select("job_id").collect()["job_id"].to_list()
-        direct = self.work.up.direct.filter(col.job_id.cast(pl.String).is_in(names))
+        direct = self.work.direct.filter(col.job_id.cast(pl.String).is_in(names))
         modelled = occurrence.modelled(cells, self.work.up.triggers.lazy())
         return occurrence.build(modelled, occurrence.direct(direct, self.jobs)).collect().lazy()
 

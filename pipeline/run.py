@@ -16,11 +16,11 @@ from typing import Any
 import polars as pl
 from polars import col
 
-from pipeline import catalog, identity, plan, storage, tasks
+from pipeline import catalog, dims, identity, plan, storage, tasks
 from pipeline.errors import InputError, PipelineError
-from pipeline.model import Model, load
+from pipeline.model import IN_MEMORY_ROWS, Model, load
 from pipeline.partition import Work, needs_to_energy, unused_storages
-from pipeline.reading import file_hash, find_files
+from pipeline.folder import file_hash, find_files
 from pipeline.settings import Settings, memory_bytes
 from pipeline.stages.energy import device as energy_device
 from pipeline.stages.energy import storage as energy_storage
@@ -131,8 +131,8 @@ def check(folder: Path, settings: Settings) -> Model:
     chosen = replace(settings, tables="instances.server")
     up = prepare(model)
     if fixed_numbers(model):
-        for task in planned_tasks(up, chosen):
-            needs_to_energy(Work(up, task.part, chosen, lambda *_: None))
+        for part in partitions_of(up, chosen):
+            needs_to_energy(Work(up, part, chosen, lambda *_: None))
     return model
 
 
@@ -147,7 +147,7 @@ def _hashes(folder: Path) -> dict[str, str]:
     if not folder.is_dir():
         return {}
     try:
-        return {str(f.path.relative_to(folder)): file_hash(f.path) for f in find_files(folder)[0]}
+        return {str(f.path.relative_to(folder)): file_hash(f.path) or "" for f in find_files(folder)[0]}
     except OSError:
         return {}
 
@@ -163,7 +163,10 @@ def prepared(
     report.timed("read", began)
     since = time.monotonic()
     up = prepare(model)
-    planned = planned_tasks(up, settings)
+    parts = partitions_of(up, settings)
+    if model.rows.get("occurrences", 0) > IN_MEMORY_ROWS and len(parts) > 1:
+        up = up.bucketed(parts, staged / "inputs" / "direct")
+    planned = [Task(part, identity.of_partition(up, part, settings)) for part in parts]
     report.timed("upstream", since)
     return model, up, planned
 
@@ -173,8 +176,8 @@ def workers_for(rows: int, settings: Settings) -> int:
     return (settings.workers or os.cpu_count() or 1) if rows > SMALL_ROWS else 1
 
 
-def planned_tasks(up: Upstream, settings: Settings) -> list[Task]:
-    """The partitions of servers that are computed one by one, with their identities."""
+def partitions_of(up: Upstream, settings: Settings) -> list[plan.Partition]:
+    """The partitions of servers that are computed one by one."""
     rows = up.job_spans.lazy().with_columns(rows=(col.end - col.first) * col.cells)
     rows = rows.group_by("server_id", "job_id").agg(col.rows.sum())
     jobs = up.jobs.lazy().select("server_id", "job_id").join(rows, on=["server_id", "job_id"], how="left")
@@ -185,8 +188,7 @@ def planned_tasks(up: Upstream, settings: Settings) -> list[Task]:
     largest = plan.chunk_rows(memory_bytes(settings.memory), workers)
     if workers > 1:
         largest = min(largest, max(total // (workers * PARTITIONS_PER_WORKER), plan.SMALLEST_CHUNK))
-    parts = plan.partitions(up.servers["server_id"].to_list(), sized, observed, largest)
-    return [Task(part, identity.of_partition(up, part, settings)) for part in parts]
+    return plan.partitions(up.servers["server_id"].to_list(), sized, observed, largest)
 
 
 # ---------------------------------------------------------------- computing
@@ -255,10 +257,10 @@ def compute_share(folder: Path, out: Path, settings: Settings, run_identity: str
     report = Report(run_id="")
     private = staged / f"share-{part}-of-{parts}"
     _, up, planned = prepared(folder, private, settings, report, time.monotonic())
-    shutil.rmtree(private, ignore_errors=True)
     mine = [t for t in planned if t.part.number % parts == part - 1]
     todo = [t for t in mine if tasks.finished(staged, t) is None]
     tasks.in_process(staged, up, todo, settings, report.partitions.append)
+    shutil.rmtree(private, ignore_errors=True)
     log.info("share=%d/%d partitions=%d computed=%d", part, parts, len(mine), len(todo))
     return report
 
@@ -292,6 +294,7 @@ def compute_rest(model: Model, up: Upstream, settings: Settings, staged: Path) -
         streams = repartition_device.STREAMS
         of_devices = footprint.in_shape(footprint.by_grain(series, streams, grain), "device", "device_id", streams)
         write("repartition.footprint", [of_devices, footprint.unallocated(energy, "storage", "storage_id", grain)], "")
+    dims.write_input_copies(model, staged)
     for name in DETAILS:
         if model.has(name):
             rows = storage.write_detail(staged, DETAILS[name], model[name])

@@ -1,7 +1,7 @@
 """What every partition of servers needs and no partition owns: plain servers and jobs, usage in UTC, cells, spans of hours."""
 
 import json
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,8 @@ class Upstream:
     networks: pl.DataFrame
     container_weights: pl.DataFrame
     direct: pl.LazyFrame
+    direct_cells: pl.DataFrame
+    """job_id and container_id of the direct occurrences."""
     runs: pl.LazyFrame
     """Rows of need.run."""
     usage: pl.DataFrame
@@ -47,6 +49,24 @@ class Upstream:
     model_hours: tuple[int, int] | None
     """First hour and end of any series."""
 
+    buckets: str | None = None
+    """Folder where the direct occurrences of each partition lie apart, where they are too many to look through for every one."""
+
+    def direct_of(self, part: plan.Partition) -> pl.LazyFrame:
+        """The direct occurrences of a partition's jobs, or of more jobs than those."""
+        if self.buckets is None:
+            return self.direct
+        mine = Path(self.buckets) / f"number={part.number}"
+        return pl.scan_parquet(mine / "*.parquet", hive_partitioning=False) if mine.exists() else self.direct.clear()
+
+    def bucketed(self, parts: list[plan.Partition], folder: Path) -> "Upstream":
+        """The same with the direct occurrences sorted into one folder per partition, in one pass over them."""
+        number = {job: part.number for part in parts for chunk in part.chunks for job in chunk}
+        of_job = pl.LazyFrame({"job_id": list(number), "number": list(number.values())}, schema={"job_id": pl.String, "number": pl.Int64})
+        placed = self.direct.with_columns(name=col.job_id.cast(pl.String)).join(of_job, left_on="name", right_on="job_id").drop("name")
+        placed.sink_parquet(pl.PartitionBy(folder, key="number", include_key=False), mkdir=True, compression="lz4")
+        return replace(self, buckets=str(folder.resolve()))
+
     def save(self, folder: Path) -> None:
         """Write everything under `folder`, for other processes to load."""
         folder.mkdir(parents=True, exist_ok=True)
@@ -54,15 +74,19 @@ class Upstream:
             value = getattr(self, f.name)
             if isinstance(value, pl.DataFrame):
                 value.write_ipc(folder / f"{f.name}.arrow")
-            elif isinstance(value, pl.LazyFrame):
+            elif isinstance(value, pl.LazyFrame) and not (f.name == "direct" and self.buckets):
                 value.sink_parquet(folder / f"{f.name}.parquet", compression="lz4", maintain_order=True)
-        (folder / "model_hours.json").write_text(json.dumps(self.model_hours), encoding="utf-8")
+        if self.buckets:
+            self.direct.head(0).sink_parquet(folder / "direct.parquet")
+        rest = {"model_hours": self.model_hours, "buckets": self.buckets}
+        (folder / "rest.json").write_text(json.dumps(rest), encoding="utf-8")
 
     @classmethod
     def load(cls, folder: Path) -> "Upstream":
         """What `save` wrote."""
-        hours = json.loads((folder / "model_hours.json").read_text(encoding="utf-8"))
-        kept: dict[str, Any] = {"model_hours": tuple(hours) if hours else None}
+        rest = json.loads((folder / "rest.json").read_text(encoding="utf-8"))
+        hours = rest["model_hours"]
+        kept: dict[str, Any] = {"model_hours": tuple(hours) if hours else None, "buckets": rest["buckets"]}
         for f in fields(cls):
             if (arrow := folder / f"{f.name}.arrow").exists():
                 kept[f.name] = pl.read_ipc(arrow)
@@ -102,9 +126,8 @@ def prepare(model: Model) -> Upstream:
     triggers = pl.concat([of_users, weekly], how="diagonal").collect()
     intervals = run.held_intervals(model["job_runs"], model["job_run_intervals"], model["log_horizons"])
     runs = run.build(intervals).collect() if model.has("job_runs") else run.build(intervals).collect_schema().to_frame()
-    cell_spans = pl.concat(
-        [plan.cell_spans(cells, triggers.lazy()), plan.direct_spans(model["occurrences"], jobs)]
-    ).collect()
+    direct_spans = plan.direct_spans(model["occurrences"], jobs).collect()
+    cell_spans = pl.concat([plan.cell_spans(cells, triggers.lazy()).collect(), direct_spans])
     job_spans = plan.job_spans(cell_spans.lazy(), jobs).collect()
     observed = run_spans(runs.lazy())
     return Upstream(
@@ -127,6 +150,7 @@ def prepare(model: Model) -> Upstream:
         networks=model["networks"].collect(),
         container_weights=model["container_weights"].collect(),
         direct=model["occurrences"],
+        direct_cells=direct_spans.select("job_id", "container_id").unique(),
         runs=runs.lazy(),
         usage=usage,
         cell_spans=cell_spans,
