@@ -1,18 +1,303 @@
-"""DuckDB over a run: views, comments, checks, queries."""
+"""DuckDB over a run: views with comments, queries that can neither write nor look elsewhere, checks before publishing."""
 
+import json
+import re
+import secrets
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import duckdb
+
+from pipeline import checks, storage, views
+from pipeline.errors import CheckFailed, InputError
+from pipeline.rendering import printable, render
 from pipeline.settings import Settings
 
+if TYPE_CHECKING:
+    import pyarrow as pa
 
-def failing_checks(root: Path, settings: Settings) -> dict[str, Any]:
-    return {}
+__all__ = ["connect", "failing_checks", "query", "refuse_failures", "render", "run_directory", "write_views"]
+
+VIEWS_FILE = "views.sql"
+READING = (
+    "SELECT",
+    "MULTI",
+    "SET",
+    "CREATE",
+    "DROP",
+    "ALTER",
+    "INSERT",
+    "UPDATE",
+    "DELETE",
+    "MERGE_INTO",
+    "TRANSACTION",
+)
+"""Kinds of statements that a query may hold: what they change lies in memory and is gone afterwards (MULTI is PIVOT)."""
+SHOWN = ("SELECT", "MULTI", "EXPLAIN")
+"""Kinds of statements whose result is shown."""
+_EXPLAINED = re.compile(
+    r"\s*EXPLAIN\s+(ANALYZE\s+)?(SELECT|FROM|WITH|VALUES|TABLE|DESCRIBE|SUMMARIZE)\b", re.IGNORECASE
+)
 
 
-def refuse_failures(failures: dict[str, Any]) -> None:
-    return None
+def run_directory(out: Path) -> Path:
+    """The run that OUT shows now, pinned: OUT itself where it is a run. InputError where there is none."""
+    if (out / "run.json").exists():
+        return out.resolve()
+    current = storage.current(out)
+    if current is None:
+        raise InputError(f"{out}: no run here; make one with: wattrow run MODEL --out {out}")
+    return current
 
 
-def write_views(root: Path) -> None:
-    return None
+def connect(
+    root: Path,
+    *,
+    allow_files: bool = False,
+    library: bool = True,
+    comments: bool = False,
+    settings: Settings | None = None,
+) -> duckdb.DuckDBPyConnection:
+    """An in-memory database with a view per table of the run directory `root`, and the views and macros of sql/ on top.
+
+    It reads no file outside `root`, attaches and installs nothing, and its configuration is locked, unless `allow_files`.
+    `settings` are the run's where run.json is not written yet.
+    """
+    root = root.resolve()
+    tables = views.stored_in(root)
+    con = duckdb.connect(":memory:", config={"python_enable_replacements": False})
+    _configure(con, settings)
+    for statement in (*views.base_views(tables), *views.setting_macros(_grain(root, settings))):
+        con.execute(statement)
+    if library:
+        for statement in views.library_statements():
+            con.execute(statement)
+    if comments:
+        for statement in (*views.base_comments(tables), *views.library_comments(_library_columns(con))):
+            con.execute(statement)
+    if not allow_files:
+        _lock(con, root)
+    return con
+
+
+def _grain(root: Path, settings: Settings | None) -> str:
+    return settings.attribution_grain if settings is not None else str(_of_run(root)["settings"]["attribution_grain"])
+
+
+def _of_run(root: Path) -> dict[str, Any]:
+    """What run.json says."""
+    try:
+        said: dict[str, Any] = json.loads((root / "run.json").read_text(encoding="utf-8"))
+        said["run_id"], said["settings"]["attribution_grain"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{root}: run.json cannot be read ({error}); the folder is not a complete run") from error
+    return said
+
+
+def _configure(con: duckdb.DuckDBPyConnection, settings: Settings | None) -> None:
+    spill = Path(tempfile.gettempdir()) / f"wattrow-{secrets.token_hex(8)}"
+    con.execute("SET TimeZone = 'UTC'")
+    con.execute("SET preserve_insertion_order = true")
+    con.execute(f"SET temp_directory = {views.literal(str(spill))}")
+    if settings is not None:
+        con.execute(f"SET memory_limit = {views.literal(settings.memory)}")
+
+
+def _lock(con: duckdb.DuckDBPyConnection, root: Path) -> None:
+    """From here on the connection sees `root` and nothing else, whatever is asked of it."""
+    for option in (
+        "autoinstall_known_extensions",
+        "autoload_known_extensions",
+        "allow_community_extensions",
+        "allow_persistent_secrets",
+    ):
+        con.execute(f"SET {option} = false")
+    con.execute("SET allow_extension_repositories = 'forbidden'")
+    con.execute(f"SET allowed_directories = [{views.literal(str(root))}]")
+    con.execute("SET enable_external_access = false")
+    con.execute("SET lock_configuration = true")
+
+
+# ---------------------------------------------------------------- queries
+
+
+def query(out: Path, sql: str, *, allow_files: bool = False) -> "pa.Table":
+    """The result of the last statement of `sql` (SQL text, or the path of a file of it) over the views of OUT.
+
+    InputError says in one line what is wrong with the SQL. Nothing is written and nothing outside the run is read, unless `allow_files`.
+    """
+    with opened(out, allow_files=allow_files) as con:
+        return run_sql(con, sql_of(sql), allow_files=allow_files)
+
+
+@contextmanager
+def opened(out: Path, *, allow_files: bool = False, comments: bool = True) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection to the current run of OUT, closed at the end."""
+    con = connect(run_directory(out), allow_files=allow_files, comments=comments)
+    try:
+        yield con
+    finally:
+        con.close()
+
+
+def sql_of(text: str) -> str:
+    """The text itself, or the content of the file it names (`something.sql`, or a path that exists)."""
+    if "\n" in text or not text.strip().lower().endswith(".sql"):
+        return text
+    try:
+        return Path(text.strip()).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{text}: cannot be read as a file of SQL ({error})") from error
+
+
+def run_sql(con: duckdb.DuckDBPyConnection, sql: str, *, allow_files: bool = False) -> "pa.Table":
+    """The result of the last statement in `sql` that has one; sums of whole numbers are whole numbers."""
+    import pyarrow as pa
+
+    result = pa.table({})
+    try:
+        statements = duckdb.extract_statements(sql)
+        if not statements:
+            raise InputError("the query is empty; try: FROM energy.server LIMIT 5")
+        for statement in statements:
+            if not allow_files:
+                _refuse_writing(statement)
+            relation = con.sql(statement)
+            if relation is not None and statement.type.name in SHOWN:
+                result = relation.to_arrow_table()
+    except (duckdb.Error, ValueError) as error:
+        raise InputError(one_line(error)) from error
+    return _with_int64(result)
+
+
+def _with_int64(result: "pa.Table") -> "pa.Table":
+    """128-bit whole numbers as 64-bit ones where they fit, else as floats."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    for i, field in enumerate(result.schema):
+        if pa.types.is_decimal(field.type) and field.type.scale == 0 and field.type.precision > 18:
+            try:
+                column = pc.cast(result.column(i), pa.int64())
+            except pa.ArrowInvalid:
+                column = pc.cast(result.column(i), pa.float64())
+            result = result.set_column(i, field.name, column)
+    return result
+
+
+def _refuse_writing(statement: duckdb.Statement) -> None:
+    kind = statement.type.name
+    if kind in READING or (kind == "EXPLAIN" and _EXPLAINED.match(statement.query)):
+        return
+    word = " ".join(statement.query.split())[:40]
+    raise InputError(f"a query only reads the tables of its run; {kind} is refused without --allow-files: {word}")
+
+
+def one_line(error: Exception) -> str:
+    """What DuckDB says, without the drawing of the place, on one line."""
+    text = str(error).split("\n\nLINE ")[0]
+    place = re.search(r"LINE (\d+):", str(error))
+    told = " ".join(text.split())
+    return f"SQL: {told} (line {place[1]})" if place else f"SQL: {told}"
+
+
+# ---------------------------------------------------------------- the script for plain duckdb
+
+
+def _library_columns(con: duckdb.DuckDBPyConnection) -> dict[str, list[str]]:
+    """The columns of every library view."""
+    found = {}
+    for view in views.library():
+        if not view.is_macro:
+            con.execute(f"SELECT * FROM {views.name(view.view)} LIMIT 0")
+            found[view.view] = [column[0] for column in con.description or ()]
+            con.complete()
+    return found
+
+
+def write_views(staged: Path) -> None:
+    """Write views.sql into the run: all views for a plain `duckdb -init`, from OUT/current, OUT or the folder above it."""
+    tables = views.stored_in(staged)
+    con = connect(staged, allow_files=True)
+    columns = _library_columns(con)
+    con.close()
+    statements = [
+        "SET TimeZone = 'UTC'",
+        _root_variable(staged),
+        *views.base_views(tables, movable=True),
+        *views.setting_macros(_grain(staged, None)),
+        *views.library_statements(),
+        *views.base_comments(tables),
+        *views.library_comments(columns),
+    ]
+    head = (
+        "-- Views over this run for the duckdb command line (1.5 or later): duckdb -init OUT/current/views.sql\n"
+        "-- Works from OUT/current, from OUT, from the folder above OUT, and on this machine from anywhere; elsewhere say first\n"
+        "-- where the run lies: duckdb -cmd \"SET VARIABLE root = '/path/to/OUT/current'\" -init ...\n"
+    )
+    (staged / VIEWS_FILE).write_text(head + views.script(statements), encoding="utf-8")
+
+
+def _no_pattern(path: str) -> str:
+    """The path with the characters that a pattern would read in brackets."""
+    return re.sub(r"([*?\[])", r"[\1]", path)
+
+
+def _root_variable(staged: Path) -> str:
+    """Set `root` to the first place where this run is found from the working directory."""
+    out, run = staged.resolve().parent.parent, f"{storage.RUNS}/{_of_run(staged)['run_id']}"
+    places = [str(out / run), f"{out.name}/{run}", run]
+    found = [
+        f"WHEN (SELECT count(*) FROM glob({views.literal(place + '/instances/capacity/*.parquet')})) > 0 THEN {views.literal(place)}"
+        for place in map(_no_pattern, places)
+    ]
+    return f"SET VARIABLE root = coalesce(getvariable('root'), CASE {' '.join(found)} ELSE '.' END)"
+
+
+# ---------------------------------------------------------------- checks
+
+
+@dataclass(frozen=True)
+class Failure:
+    """An invariant that does not hold: the promise, and the first rows that break it."""
+
+    promise: str
+    culprits: list[dict[str, Any]]
+
+
+FIRST_CULPRITS = 5
+
+
+def failing_checks(staged: Path, settings: Settings) -> dict[str, Failure]:
+    """The checks of sql/checks (and those the dictionary implies) that do not hold, by name; only those whose tables were asked for."""
+    con = connect(staged, allow_files=True, library=False, settings=settings)
+    try:
+        return {
+            check.name: Failure(check.promise, found)
+            for check in checks.applying(staged, settings)
+            if (found := _first(con, check.sql))
+        }
+    finally:
+        con.close()
+
+
+def _first(con: duckdb.DuckDBPyConnection, sql: str) -> list[dict[str, Any]]:
+    """The first rows of a check's culprits."""
+    return [dict(row) for row in con.sql(f"FROM ({sql}) LIMIT {FIRST_CULPRITS}").to_arrow_table().to_pylist()]
+
+
+def refuse_failures(failures: dict[str, Failure]) -> None:
+    """CheckFailed names every broken invariant with its first culprits."""
+    if not failures:
+        return
+    told = []
+    for check, failure in failures.items():
+        culprits = "; ".join(
+            ", ".join(f"{k}={printable(str(v))}" for k, v in row.items() if v is not None) for row in failure.culprits
+        )
+        told.append(f"check {check}: {failure.promise} Not so at: {culprits}")
+    raise CheckFailed("\n".join(told))

@@ -1,0 +1,39 @@
+"""Small input tables of a model -> OUT/current/input/TABLE: countries, patterns, devices and the like, for joins in SQL."""
+
+import json
+from pathlib import Path
+
+import polars as pl
+
+from pipeline import storage
+from pipeline.model import Model
+from pipeline.tables import INPUTS, Table
+
+LARGE = (
+    "occurrences",
+    "usage_pattern_starts",
+    "edge_usage_pattern_starts",
+    "container_weights",
+    "job_runs",
+    "job_run_intervals",
+)
+"""Input tables with a row per hour or per run: not copied, their content stands in need.*."""
+COPIED = tuple(name for name in INPUTS if name not in LARGE)
+
+
+def write_input_copies(model: Model, staged: Path) -> None:
+    """Write every small input table in canonical units, those without rows too, so that each view finds its file."""
+    for name in COPIED:
+        write_copy(staged, INPUTS[name], model[name])
+
+
+def write_copy(staged: Path, table: Table, rows: pl.LazyFrame) -> None:
+    """Write one input table as input/TABLE/part-all.parquet, with units and descriptions."""
+    chosen = rows.select(pl.col(c.name).cast(c.dtype) for c in table.columns.values())
+    folder = staged / "input" / table.name
+    folder.mkdir(parents=True, exist_ok=True)
+    partial = folder / "part-all.partial"
+    frame = chosen.collect()
+    units = {"units": json.dumps(table.units())}
+    frame.write_parquet(partial, compression_level=1, arrow_schema=table.arrow_schema(), metadata=units)
+    partial.replace(storage.table_folder(staged, f"input.{table.name}") / "part-all.parquet")
