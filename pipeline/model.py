@@ -1,26 +1,33 @@
 """A model folder as canonical tables that keep every promise, or one error that lists every promise broken."""
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
-from zoneinfo import available_timezones
 
 import polars as pl
 from polars import col
 
-from pipeline.checking import key_violations, reference_violations, row_violations, shared_id_violations
+from pipeline import relations
+from pipeline.checking import key_violations, reference_violations, shared_id_violations
 from pipeline.errors import InputError
-from pipeline.reading import TableFile, file_hash, find_files, has_companion, read_batches
-from pipeline.stages.derived import job as derived_job
-from pipeline.stages.derived import server as derived_server
-from pipeline.stages.derived import service as derived_service
-from pipeline.stages.instances import capacity
-from pipeline.tables import DETAILS, INPUTS
+from pipeline.folder import TableFile, file_hash, find_files, known_tables, state_of
+from pipeline.reading import empty_frame, read_batches
+from pipeline.tables import Table
 from pipeline.tables.inputs import JOB_TABLES, SERVER_TABLES, SERVICE_TABLES
-from pipeline.violations import refuse, stacked, violation, violations_at
+from pipeline.violations import ROW, printable, refuse, stacked, violation
 
 IN_MEMORY_ROWS = 3_000_000
 """Tables of more rows are kept as Parquet in the spill folder instead of in memory."""
 CATEGORICAL = {"occurrences": ["job_id", "usage_pattern_id", "container_id"]}
+MOST_VIOLATIONS = 1_000_000
+"""Broken rules of one table after which the rest of it is not read."""
+NAME_SPACES = {
+    "server_id": SERVER_TABLES,
+    "service_id": SERVICE_TABLES,
+    "job_id": JOB_TABLES,
+    "usage_pattern_id": relations.PATTERN_TABLES,
+}
+"""Ids that must be unique over several tables."""
 
 
 @dataclass
@@ -46,265 +53,138 @@ def load(folder: Path, spill: Path | None = None) -> Model:
 
     `spill` is a folder for tables too large for memory (without it they stay in memory).
     """
+    shown = printable(str(folder), 400)
     if not folder.is_dir():
-        raise InputError(
-            f"{folder}: no such folder; a model is a folder of tables, for a start servers, jobs and occurrences"
-        )
-    files, wrong = find_files(folder)
+        raise InputError(f"{shown}: no such folder; a model is a folder of tables: at least servers, jobs, occurrences")
+    try:
+        files, wrong = find_files(folder)
+    except OSError as error:
+        raise InputError(f"{shown}: cannot be read ({error.strerror})") from error
     if not files and not wrong:
-        raise InputError(f"{folder}: holds no tables; the smallest model is servers, jobs and occurrences")
-    tables, rows, found = _read(files, folder, spill)
-    model = Model(folder, tables, rows, {str(f.path.relative_to(folder)): file_hash(f.path) for f in files})
-    wrong += found
-    unreadable = {v["table"][0] for v in found if v["row"][0] is None}
-    wrong += _between_tables(model, unreadable)
-    every = stacked(wrong)
-    if not len(every):
-        wrong += _of_the_whole(model)
-        every = stacked(wrong)
-    refuse(every, str(folder))
-    model.warnings += _warnings(model)
-    model.tables = {name: frame.drop("row") for name, frame in model.tables.items()}
-    return model
+        raise InputError(f"{shown}: holds no tables; the smallest model is servers, jobs and occurrences")
+    read = Reading(spill)
+    for file in files:
+        read.file(file)
+    wrong += read.violations
+    wrong += _between_tables(read, stacked(wrong))
+    refuse(stacked(wrong), str(folder))
+    tables = relations.Tables(read.frames)
+    plain = {name: frame.drop(ROW) for name, frame in read.frames.items()}
+    return Model(folder, plain, read.rows, read.hashes, relations.warnings(tables))
 
 
-def _read(
-    files: list[TableFile], folder: Path, spill: Path | None
-) -> tuple[dict[str, pl.LazyFrame], dict[str, int], list[pl.DataFrame]]:
-    wrong: list[pl.DataFrame] = []
-    tables: dict[str, pl.LazyFrame] = {}
-    rows: dict[str, int] = {}
-    for name, table in {**INPUTS, **DETAILS}.items():
-        own = [f for f in files if f.table.name == name]
-        batches: list[pl.DataFrame] = []
-        spilled = 0
-        for file in own:
-            display = str(file.path.relative_to(folder)) if len(own) > 1 else None
-            for batch in read_batches(file, display or file.path.name):
-                wrong += batch.violations
-                if name in INPUTS:
-                    wrong += row_violations(table, batch.frame, display)
-                kept = batch.frame.with_columns(col(c).cast(pl.Categorical) for c in CATEGORICAL.get(name, ()))
-                rows[name] = rows.get(name, 0) + len(kept)
-                batches.append(kept)
-                if spill is not None and sum(map(len, batches)) > IN_MEMORY_ROWS:
-                    spill.mkdir(parents=True, exist_ok=True)
-                    pl.concat(batches).write_parquet(spill / f"{name}-{spilled:05}.parquet", compression="lz4")
-                    batches, spilled = [], spilled + 1
-        if spilled and spill is not None:
-            if batches:
-                pl.concat(batches).write_parquet(spill / f"{name}-{spilled:05}.parquet", compression="lz4")
-            tables[name] = pl.scan_parquet(spill / f"{name}-*.parquet")
-        else:
-            tables[name] = pl.concat(batches).lazy() if batches else _empty(name)
-    return tables, rows, wrong
+class Rows:
+    """The rows of one table as they come in: in memory while they are few, then as Parquet files in the spill folder."""
+
+    def __init__(self, table: Table, spill: Path | None) -> None:
+        self.table, self.spill = table, spill
+        self.batches: list[pl.DataFrame] = []
+        self.files: list[Path] = []
+
+    def add(self, batch: pl.DataFrame) -> None:
+        """Keep a batch."""
+        kinds = [col(c).cast(pl.Categorical) for c in CATEGORICAL.get(self.table.name, ())]
+        self.batches.append(batch.with_columns(kinds))
+        if self.spill is not None and sum(map(len, self.batches)) > IN_MEMORY_ROWS:
+            self._write(self.spill)
+
+    def _write(self, spill: Path) -> None:
+        spill.mkdir(parents=True, exist_ok=True)
+        self.files.append(spill / f"{self.table.name}-{len(self.files):05}.parquet")
+        pl.concat(self.batches).write_parquet(self.files[-1], compression="lz4")
+        self.batches = []
+
+    def frame(self) -> pl.LazyFrame:
+        """All rows."""
+        if self.files and self.batches and self.spill:
+            self._write(self.spill)
+        if self.files:
+            return pl.scan_parquet(self.files, glob=False, hive_partitioning=False)
+        if not self.batches:
+            self.add(empty_frame(self.table))
+        return pl.concat(self.batches).lazy()
 
 
-def _empty(name: str) -> pl.LazyFrame:
-    table = {**INPUTS, **DETAILS}[name]
-    companions = {c.name + ":unit": pl.String for c in table.columns.values() if has_companion(c)}
-    kinds = {c: pl.Categorical() for c in CATEGORICAL.get(name, ())}
-    return pl.LazyFrame(schema={**table.polars_schema(), **companions, "row": pl.Int64}).cast(kinds)  # type: ignore[arg-type]
+class Reading:
+    """All tables while they are read: rows, hashes, and what was wrong."""
+
+    def __init__(self, spill: Path | None) -> None:
+        self.kept = {name: Rows(table, spill) for name, table in known_tables().items()}
+        self.given: set[str] = set()
+        self.incomplete: set[str] = set()
+        """Tables of which rows or ids could not be read: references to them cannot be judged."""
+        self.rows: dict[str, int] = {}
+        self.hashes: dict[str, str] = {}
+        self.violations: list[pl.DataFrame] = []
+
+    @cached_property
+    def frames(self) -> dict[str, pl.LazyFrame]:
+        """Every table, with ROW, once all files are read."""
+        return {name: rows.frame() for name, rows in self.kept.items()}
+
+    def file(self, file: TableFile) -> None:
+        """Read one file; a problem where it was replaced, written to or removed meanwhile."""
+        name = file.table.name
+        self.given.add(name)
+        before = state_of(file.path)
+        found = 0
+        for batch in read_batches(file):
+            self.violations += batch.violations
+            found += sum(map(len, batch.violations))
+            self.rows[name] = self.rows.get(name, 0) + len(batch.frame)
+            if batch.incomplete:
+                self.incomplete.add(name)
+            if len(batch.frame):
+                self.kept[name].add(batch.frame)
+            if found > MOST_VIOLATIONS:
+                self._note(file, "too many broken rules", "a file with fewer; the rest of it was not read")
+                break
+        digest = file_hash(file.path)
+        if state_of(file.path) != before:
+            self._note(file, "changed file", "a file that stays as it is while it is read")
+        elif digest is not None:
+            self.hashes[file.display] = digest
+
+    def _note(self, file: TableFile, rule: str, expected: str) -> None:
+        self.incomplete.add(file.table.name)
+        self.violations.append(violation(file.table.name, rule, expected, file=file.display))
 
 
-def _between_tables(model: Model, unreadable: set[str]) -> list[pl.DataFrame]:
-    """Keys, references and shared names; tables that could not be read in full are left out, or every reference to them would fail."""
-    wrong: list[pl.DataFrame] = []
-    for name, table in INPUTS.items():
-        if not model.has(name):
-            continue
-        wrong += key_violations(table, model[name])
-        if not unreadable.intersection(r for c in table.columns.values() for r in c.references):
-            wrong += reference_violations(table, INPUTS, model.tables)
-    for names, column in ((SERVER_TABLES, "server_id"), (SERVICE_TABLES, "service_id"), (JOB_TABLES, "job_id"), (("usage_patterns", "edge_usage_patterns"), "usage_pattern_id")):  # fmt: skip
-        wrong += shared_id_violations(names, column, model.tables)
-    if not model.has("servers") and not model.has("gpu_servers") and not model.has("cloud_servers") and not unreadable:
-        wrong.append(
-            violation(
-                "servers", "missing table", "a table servers (or gpu_servers, cloud_servers) with at least one row"
-            )
-        )
-    wrong += _clocks(model)
-    return wrong
+def _between_tables(read: Reading, found: pl.DataFrame) -> list[pl.DataFrame]:
+    """Keys, references, shared names and rules over several tables, of all tables that are whole enough to be judged."""
+    broken = set(found["table"])
+    unread = broken - read.given
+    given = read.given | unread
+    unknowable = read.incomplete | unread
+    frames = read.frames
+    wrong = relations.missing_tables(given) if not found.filter(col.rule == "unknown file").height else []
+    for name, table in known_tables().items():
+        if read.rows.get(name):
+            wrong += key_violations(table, frames[name])
+            wrong += _references(table, frames, given, unknowable)
+    for column, names in NAME_SPACES.items():
+        wrong += shared_id_violations(names, column, frames)
+    broken |= unknowable | set(stacked(wrong)["table"])
+    return wrong + relations.of_several_tables(relations.Tables(frames), broken)
 
 
-def _clocks(model: Model) -> list[pl.DataFrame]:
-    """Zones that the tz database does not have, and wall-clock hours with a zone written."""
+def _references(
+    table: Table, frames: dict[str, pl.LazyFrame], given: set[str], unknowable: set[str]
+) -> list[pl.DataFrame]:
+    """Ids that no row has; tables that the folder lacks although ids refer to them."""
     wrong = []
-    zones = model["countries"].select("timezone", "row").drop_nulls().collect()
-    unknown = zones.filter(~col.timezone.is_in(list(available_timezones())))
-    if len(unknown):
-        wrong.append(violations_at("countries", "unknown timezone", unknown, column="timezone", value="timezone", expected="a name of the tz database such as Europe/Copenhagen"))  # fmt: skip
-    for patterns in ("usage_patterns", "edge_usage_patterns"):
-        local = model[patterns].filter(col.clock == "local").select("usage_pattern_id")
-        starts = model[f"{patterns[:-1]}_starts"]
-        zoned = (
-            starts.filter(pl.col("hour:unit").is_not_null())
-            .join(local, on="usage_pattern_id", how="semi")
-            .sort("row")
-            .collect()
-        )
-        if len(zoned):
-            wrong.append(violations_at(f"{patterns[:-1]}_starts", "zone in local hours", zoned, column="hour", value="hour", expected="wall-clock hours without a zone: the pattern's clock is local"))  # fmt: skip
+    for column in table.columns.values():
+        if not column.references or unknowable.intersection(column.references):
+            continue
+        if given.intersection(column.references):
+            wrong += reference_violations(column, frames)
+        elif frames[table.name].select(pl.col(column.name).is_not_null().any()).collect().item():
+            expected = f"a table {' or '.join(column.references)}, for {table.name} names rows of it"
+            wrong.append(violation(column.references[0], "missing table", expected, column=column.name))
     return wrong
 
 
 def derived_tables(model: Model) -> tuple[pl.LazyFrame, pl.LazyFrame, pl.LazyFrame]:
     """derived.server, derived.service, derived.job."""
-    servers = derived_server.build(
-        model["servers"], model["gpu_servers"], model["cloud_servers"], model["cloud_instances"]
-    )
-    services = derived_service.build(model["services"], model["video_streaming_services"])
-    jobs = derived_job.build(model["jobs"], model["video_streaming_jobs"], services, model["video_streaming_services"])
-    return servers, services, jobs
-
-
-def _of_the_whole(model: Model) -> list[pl.DataFrame]:
-    """Rules over several tables, once each table keeps its own."""
-    wrong = _cloud_hardware(model)
-    if wrong:
-        return wrong
-    servers, services, jobs = derived_tables(model)
-    wrong += _compute_units(model, servers)
-    wrong += _capacity(servers, services)
-    wrong += _storages(servers)
-    wrong += _weeks(model)
-    wrong += _intensities(model)
-    wrong += _applications(model, jobs)
-    return wrong
-
-
-def _cloud_hardware(model: Model) -> list[pl.DataFrame]:
-    key = ["provider", "instance_type"]
-    unknown = model["cloud_servers"].join(model["cloud_instances"], on=key, how="anti").sort("row").collect()
-    if not len(unknown):
-        return []
-    value = pl.concat_str(key, separator=" ")
-    return [violations_at("cloud_servers", "unknown instance type", unknown, column="provider, instance_type", value=value, expected="a provider and instance type of the table cloud_instances")]  # fmt: skip
-
-
-def _compute_units(model: Model, servers: pl.LazyFrame) -> list[pl.DataFrame]:
-    """Figures given in cores where the server counts GPUs, and the other way round."""
-    unit_of = servers.select("server_id", "compute_unit")
-    hosts = pl.concat([model[s].select("service_id", "server_id") for s in SERVICE_TABLES])
-    jobs = (
-        model["jobs"]
-        .join(hosts, on="service_id", how="left", suffix="_of_service")
-        .with_columns(server_id=pl.coalesce("server_id", "server_id_of_service"))
-    )
-    given = [
-        ("servers", "compute", model["servers"].drop("compute_unit")),
-        ("servers", "base_compute_consumption", model["servers"].drop("compute_unit")),
-        ("gpu_servers", "base_compute_consumption", model["gpu_servers"]),
-        ("cloud_servers", "base_compute_consumption", model["cloud_servers"]),
-        ("services", "base_compute_consumption", model["services"]),
-        ("jobs", "compute_needed", jobs),
-    ]
-    wrong = []
-    for table, column, rows in given:
-        unit = f"{column}:unit"
-        differs = (
-            rows.join(unit_of, on="server_id")
-            .filter(pl.col(unit).is_not_null() & (pl.col(unit) != col.compute_unit))
-            .sort("row")
-            .collect()
-        )
-        if len(differs):
-            expected = (
-                pl.lit("compute in ") + col.compute_unit + pl.lit(", as server ") + col.server_id + pl.lit(" counts it")
-            )
-            wrong.append(violations_at(table, "compute unit", differs, column=column, value=unit, expected=expected))
-    return wrong
-
-
-def _capacity(servers: pl.LazyFrame, services: pl.LazyFrame) -> list[pl.DataFrame]:
-    sized = (
-        capacity.build(servers, services)
-        .join(servers.select("server_id", "kind", "ram", "compute", "utilization_rate"), on="server_id")
-        .collect()
-    )
-    wrong = []
-    for resource, total in (("ram", "GB_ram"), ("compute", "compute_unit")):
-        available, occupied = f"available_{resource}_per_instance", f"occupied_{resource}_per_instance"
-        full = sized.filter(pl.col(available) <= 0)
-        for row in full.iter_rows(named=True):
-            there = row[resource] * row["utilization_rate"]
-            expected = (f"more than {row[occupied]:g} {total} usable on server {row['server_id']}, which its base consumption and services take: "
-                        f"{resource} * utilization_rate is {there:g}")  # fmt: skip
-            wrong.append(violation(row["kind"], "no capacity", expected, column=resource, value=row["server_id"]))
-    return wrong
-
-
-def _storages(servers: pl.LazyFrame) -> list[pl.DataFrame]:
-    shared = servers.drop_nulls("storage_id").group_by("storage_id").agg(col.server_id.sort(), col.kind.first()).filter(col.server_id.list.len() > 1).sort("storage_id").collect()  # fmt: skip
-    return [
-        violation(
-            kind,
-            "shared storage",
-            f"a storage of its own for each server; {', '.join(names)} name the same",
-            column="storage_id",
-            value=storage,
-        )
-        for storage, names, kind in shared.select("storage_id", "server_id", "kind").iter_rows()
-    ]
-
-
-def _weeks(model: Model) -> list[pl.DataFrame]:
-    weeks = model["server_need_volumes"].group_by("server_need_id").agg(hours=col.hour_of_week.n_unique()).filter(col.hours != 168).sort("server_need_id").collect()  # fmt: skip
-    return [
-        violation(
-            "server_need_volumes",
-            "incomplete week",
-            f"168 rows, one for each hour of the week; server need {need} has {hours}",
-            column="hour_of_week",
-            value=need,
-        )
-        for need, hours in weeks.iter_rows()
-    ]
-
-
-def _intensities(model: Model) -> list[pl.DataFrame]:
-    """Servers and countries without an average whose zone has no rows either."""
-    known = model["carbon_intensity"].select("zone").unique()
-    wrong = []
-    for table in (*SERVER_TABLES, "countries"):
-        bare = (
-            model[table]
-            .filter(col.average_carbon_intensity.is_null())
-            .join(known, on="zone", how="anti")
-            .sort("row")
-            .collect()
-        )
-        if len(bare):
-            wrong.append(violations_at(table, "no carbon intensity", bare, column="average_carbon_intensity", value="zone", expected="a value, or a zone that has rows in carbon_intensity"))  # fmt: skip
-    return wrong
-
-
-def _applications(model: Model, jobs: pl.LazyFrame) -> list[pl.DataFrame]:
-    taken = (
-        model["job_runs"]
-        .join(jobs, left_on=["application", "server_id"], right_on=["job_id", "server_id"], how="semi")
-        .sort("row")
-        .collect()
-    )
-    if not len(taken):
-        return []
-    return [violations_at("job_runs", "application is a job", taken, column="application", value="application", expected="an application whose name is no job_id on the same server")]  # fmt: skip
-
-
-def _warnings(model: Model) -> list[str]:
-    """What was assumed, for the run's report."""
-    warnings = []
-    for table, seconds in (("jobs", "request_duration"), ("video_streaming_jobs", "video_duration")):
-        idle = model[table].filter(pl.col(seconds) == 0).select("job_id").collect()["job_id"].to_list()
-        if idle:
-            warnings.append(
-                f"{len(idle)} job(s) with {seconds} 0 take nothing of any server: {', '.join(sorted(idle)[:5])}"
-            )
-    inverted = pl.concat([model[t].select("server_id", p=pl.col(p), i=pl.col(i)) for t, p, i in (("servers", "power", "idle_power"), ("gpu_servers", "gpu_power", "gpu_idle_power"))])  # fmt: skip
-    odd = inverted.filter(col.i > col.p).collect()["server_id"].to_list()
-    if odd:
-        warnings.append(
-            f"{len(odd)} server(s) have more idle power than power, so work lowers their energy: {', '.join(sorted(odd)[:5])}"
-        )
-    return warnings
+    tables = relations.Tables(model.tables)
+    return tables.servers, tables.services, tables.jobs

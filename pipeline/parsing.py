@@ -2,18 +2,37 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 import polars as pl
+from polars import col
 
 from pipeline.tables import Column
 from pipeline.tables.inputs import COMPUTE_UNITS
-from pipeline.units import QUANTITY_CELL, Conversion, UnitError, conversion
+from pipeline.units import Conversion, UnitError, conversion
 
 UNIT_SUFFIX = ":unit"
-"""A column counted in compute_unit has a companion `NAME:unit`: cpu_core, gpu, or empty where the file did not say."""
+"""A column counted in compute_unit has a companion `NAME:unit`: cpu_core, gpu, or empty where the file did not say.
 
-_INSTANT = r"^\s*(\d{4}-\d{2}-\d{2})(?:[T ](\d{2}):(\d{2})(?::(\d{2})(?:[.,](\d{1,9}))?)?)?\s*(Z|UTC|[+-]\d{2}:?\d{2}|[+-]\d{2})?\s*$"
+A wall-clock column has one too: `zone` where a zone was written.
+"""
+
+LARGEST_WHOLE = 2**53
+"""From here on a float64 no longer tells a whole number from the next one."""
+
+QUANTITY = r"^([+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?) ([A-Za-z%][A-Za-z0-9_ */()%]{0,79})$"
+"""A cell that carries its own unit: a dotted decimal, one space, a unit."""
+MOST_UNITS = 1000
+"""Different units that the cells of one batch may carry."""
+
+INSTANT = (
+    r"^\s*([0-9]{4}-[0-9]{2}-[0-9]{2})(?:[T ]([0-9]{2}):([0-9]{2})(?::([0-9]{2})(?:[.,]([0-9]{1,9}))?)?)?"
+    r"\s*(Z|UTC|[+-][0-9]{2}:?[0-9]{2}|[+-][0-9]{2})?\s*$"
+)
+LARGEST_OFFSET = 18 * 60
+"""Minutes; no zone was ever further from UTC."""
+
+HOUR_WORDS = "a full hour, as in 2026-01-31 13:00 or 2026-01-31T13:00:00Z"
+INSTANT_WORDS = "an instant, as in 2026-01-31T13:05:00Z"
 
 
 @dataclass
@@ -30,14 +49,30 @@ class Parsed:
         return self.expected.is_not_null()
 
 
-def _expectation(failed: pl.Series, sentence: str) -> pl.Series:
-    return (
-        pl.select(pl.when(failed.fill_null(False)).then(pl.lit(sentence)).otherwise(None)).to_series().cast(pl.String)
-    )
+def has_companion(column: Column) -> bool:
+    """Whether the column's unit (or zone) is decided per cell and kept beside it."""
+    return column.unit == "compute_unit" or column.wall_clock
 
 
-def _blank_to_null(text: pl.Series) -> pl.Series:
-    return pl.select(pl.when(text.str.len_bytes() > 0).then(text)).to_series()
+def parser_of(column: Column) -> Callable[[Column, pl.Series, str | None], Parsed]:
+    """The function that reads raw cells of this column, given in a unit."""
+    if column.is_number:
+        return parse_number
+    if isinstance(column.dtype, pl.Datetime):
+        return parse_instant
+    return parse_flag if column.dtype == pl.Boolean else parse_text
+
+
+def type_expected(column: Column, found: pl.DataType) -> str | None:
+    """What a Parquet column should hold, where its type can hold no such thing."""
+    text = found in (pl.String, pl.Categorical, pl.Enum, pl.Null)
+    if column.is_number:
+        return None if text or found.is_numeric() else "numbers, or text with numbers"
+    if isinstance(column.dtype, pl.Datetime):
+        return None if text or found in (pl.Date, pl.Datetime) else "timestamps, or text with timestamps"
+    if column.dtype == pl.Boolean:
+        return None if text or found == pl.Boolean or found.is_integer() else "true and false"
+    return None if text or found.is_integer() else "text, or whole numbers"
 
 
 def unit_conversion(column: Column, unit: str | None) -> tuple[Conversion, str | None]:
@@ -55,150 +90,132 @@ def unit_conversion(column: Column, unit: str | None) -> tuple[Conversion, str |
     raise UnitError(f"{unit!r} does not measure cpu_core or gpu")
 
 
-def _quantity_cells(column: Column, text: pl.Series) -> tuple[dict[str, float], dict[str, str | None], dict[str, str]]:
-    """Distinct cells with a unit of their own: their value, their compute unit, or why they cannot be read."""
-    values: dict[str, float] = {}
-    units: dict[str, str | None] = {}
-    errors: dict[str, str] = {}
-    cells = (
-        pl.DataFrame({"cell": text.unique()})
-        .with_columns(parts=pl.col("cell").str.extract_groups(QUANTITY_CELL))
-        .drop_nulls()
-    )
-    for cell, parts in cells.iter_rows():
-        number, unit = parts.values()
-        if unit is None:
-            continue
-        try:
-            convert, compute_unit = unit_conversion(column, unit)
-            values[cell] = pl.select(convert(pl.lit(float(number)))).item()
-            units[cell] = compute_unit
-        except UnitError as error:
-            errors[cell] = f"{_number_words(column)}: {error}"
-    return values, units, errors
+# ---------------------------------------------------------------- numbers
 
 
-def _number_words(column: Column) -> str:
+def number_words(column: Column) -> str:
+    """What a cell of a number column may hold."""
     if column.dtype == pl.Int64:
         return "a whole number"
-    return (
-        "a number"
-        if column.unit in (None, "1")
-        else f"a number in {column.unit}, or with its unit as in `150 {column.unit}`"
-    )
+    if column.unit in (None, "1"):
+        return "a number"
+    example = "cpu_core" if column.unit == "compute_unit" else column.unit
+    return f"a number in {column.unit}, or with its unit as in `150 {example}`"
 
 
 def parse_number(column: Column, raw: pl.Series, unit: str | None) -> Parsed:
     """Numbers, as text or as any numeric type, in `unit` (None: canonical)."""
-    convert, column_unit = unit_conversion(column, unit)
+    convert, compute_unit = unit_conversion(column, unit)
     if raw.dtype.is_numeric():
-        numbers = raw.cast(pl.Float64, strict=False)
-        expected = _expectation(numbers.is_null() & raw.is_not_null(), _number_words(column))
-        units = pl.Series([column_unit], dtype=pl.String).new_from_index(0, len(raw))
-        return _whole(column, Parsed(_converted(numbers, convert), expected, units))
-    text = _blank_to_null(raw).str.strip_chars()
-    numbers = text.cast(pl.Float64, strict=False)
-    odd = text.is_not_null() & numbers.is_null()
-    values, units_of, errors = _quantity_cells(column, text.filter(odd)) if odd.any() else ({}, {}, {})
-    converted = _converted(numbers, convert)
-    units = pl.select(pl.when(text.is_not_null()).then(pl.lit(column_unit, dtype=pl.String))).to_series()
-    if not odd.any():
-        return _whole(column, Parsed(converted, _expectation(odd, ""), units))
-    frame = pl.DataFrame({"text": text, "number": converted, "unit": units, "odd": odd}).with_columns(
-        own=pl.col("text").replace_strict(values, default=None, return_dtype=pl.Float64),
-        own_unit=pl.col("text").replace_strict(units_of, default=None, return_dtype=pl.String),
-        error=pl.col("text").replace_strict(errors, default=_number_words(column), return_dtype=pl.String),
-    )
-    frame = frame.select(
-        number=pl.coalesce("number", "own"),
-        unit=pl.when("odd").then("own_unit").otherwise("unit"),
-        expected=pl.when(pl.col("odd") & pl.col("own").is_null()).then("error"),
-    )
-    return _whole(column, Parsed(frame["number"], frame["expected"], frame["unit"]))
+        read = pl.DataFrame({"cell": raw, "number": raw.cast(pl.Float64, strict=False)})
+        return _parsed_number(column, read.with_columns(own=pl.lit(None), error=pl.lit(None)), convert, compute_unit)
+    text = raw.cast(pl.String).str.strip_chars()
+    cells = pl.select(cell=pl.when(text != "").then(text))
+    read = cells.with_columns(number=col.cell.cast(pl.Float64, strict=False), own=pl.lit(None), error=pl.lit(None))
+    odd = read.filter(col.cell.is_not_null() & col.number.is_null())["cell"].unique()
+    if not len(odd):
+        return _parsed_number(column, read, convert, compute_unit)
+    own = _quantities(column, odd)
+    joined = read.drop("own", "error").join(own, on="cell", how="left", maintain_order="left")
+    return _parsed_number(column, joined, convert, compute_unit)
 
 
-def _converted(numbers: pl.Series, convert: Conversion) -> pl.Series:
-    return pl.select(convert(pl.lit(numbers))).to_series()
+def _parsed_number(column: Column, read: pl.DataFrame, convert: Conversion, compute_unit: str | None) -> Parsed:
+    """Put together `cell`, its plain `number`, or the number in canonical units it gives with a unit of its `own`, or the `error`."""
+    value = pl.coalesce(convert(col.number), col.own.cast(pl.Float64))
+    unreadable = col.cell.is_not_null() & col.number.is_null() & col.own.is_null()
+    expected = pl.when(unreadable).then(pl.coalesce(col.error.cast(pl.String), pl.lit(number_words(column))))
+    own_unit = col.own_unit if "own_unit" in read.columns else pl.lit(None, dtype=pl.String)
+    made = read.select(
+        value=pl.when(value == 0).then(0.0).otherwise(value),
+        expected=expected,
+        unit=pl.when(col.number.is_not_null()).then(pl.lit(compute_unit, dtype=pl.String)).otherwise(own_unit),
+    )
+    if column.dtype == pl.Int64:
+        made = _whole(made)
+    return Parsed(made["value"], made["expected"], made["unit"])
 
 
-def _whole(column: Column, parsed: Parsed) -> Parsed:
-    if column.dtype != pl.Int64:
-        return parsed
-    finite = parsed.values.is_finite().fill_null(True)
-    broken = parsed.values.is_not_null() & (
-        ~finite | (parsed.values != parsed.values.floor()) | (parsed.values.abs() > 2**53)
+def _whole(made: pl.DataFrame) -> pl.DataFrame:
+    in_range = col.value.is_finite() & (col.value == col.value.floor()) & (col.value.abs() < LARGEST_WHOLE)
+    broken = col.value.is_not_null() & ~in_range
+    return made.with_columns(
+        value=pl.when(~broken).then(col.value).cast(pl.Int64),
+        expected=pl.when(broken).then(pl.lit("a whole number below 2^53")).otherwise(col.expected),
     )
-    reasons = pl.DataFrame({"e": parsed.expected, "b": broken}).select(
-        pl.when(pl.col("b").fill_null(False)).then(pl.lit("a whole number")).otherwise("e")
+
+
+def _quantities(column: Column, cells: pl.Series) -> pl.DataFrame:
+    """Distinct cells that are no plain numbers: `own` value and `own_unit` where they are quantities, `error` where not."""
+    words = number_words(column)
+    parts = pl.DataFrame({"cell": cells}).with_columns(
+        number=col.cell.str.extract(QUANTITY, 1).cast(pl.Float64, strict=False),
+        unit=col.cell.str.extract(QUANTITY, 2),
     )
-    values = pl.DataFrame({"v": parsed.values, "b": broken}).select(pl.when(~pl.col("b").fill_null(False)).then("v"))
-    return Parsed(values.to_series().cast(pl.Int64), reasons.to_series())
+    known = pl.DataFrame(
+        [_unit_row(column, unit) for unit in parts["unit"].drop_nulls().unique().sort().head(MOST_UNITS)],
+        schema={"unit": pl.String, "up": pl.Float64, "down": pl.Float64, "own_unit": pl.String, "why": pl.String},
+        orient="row",
+    )
+    read = parts.join(known, on="unit", how="left")
+    why = pl.coalesce(col.why, _spelling_hint(col.cell))
+    return read.select(
+        "cell",
+        "own_unit",
+        own=col.number * col.up / col.down,
+        error=pl.when(why.is_null()).then(pl.lit(words)).otherwise(pl.format(f"{words} ({{}})", why)),
+    )
+
+
+def _unit_row(column: Column, unit: str) -> tuple[str, float | None, float | None, str | None, str | None]:
+    try:
+        convert, compute_unit = unit_conversion(column, unit)
+    except UnitError as error:
+        return unit, None, None, None, str(error)
+    return unit, float(convert.numerator), float(convert.denominator), compute_unit, None
+
+
+def _spelling_hint(cell: pl.Expr) -> pl.Expr:
+    """What is probably wrong with a cell that is no number."""
+    number = r"^[+-]?[0-9.]+(?:[eE][+-]?[0-9]+)?"
+    return (
+        pl.when(cell.str.contains(r"[0-9],[0-9]"))
+        .then(pl.lit("with a decimal point, and no commas"))
+        .when(cell.str.contains(number + r"([A-Za-z%]|\s{2,}[A-Za-z%]|[\u00a0\u202f])"))
+        .then(pl.lit("one space before the unit"))
+        .when(cell.str.contains(r"^[+-]?[0-9]{1,3}([ _'][0-9]{3})+"))
+        .then(pl.lit("without spaces between the digits"))
+    )
+
+
+# ---------------------------------------------------------------- text and flags
+
+
+def _read_all(values: pl.Series) -> Parsed:
+    return Parsed(values, pl.Series([None], dtype=pl.String).new_from_index(0, len(values)))
 
 
 def parse_text(column: Column, raw: pl.Series, unit: str | None) -> Parsed:
     """Text and ids: kept to the letter; an empty cell is no value."""
-    del unit
-    if raw.dtype != pl.String:
-        raw = raw.cast(pl.String)
-    values = _blank_to_null(raw)
-    return Parsed(values, _expectation(pl.Series([False]).new_from_index(0, len(raw)), ""))
+    del column, unit
+    text = raw.cast(pl.String)
+    return _read_all(pl.select(pl.when(text != "").then(text)).to_series())
 
 
 def parse_flag(column: Column, raw: pl.Series, unit: str | None) -> Parsed:
     """True or false."""
     del column, unit
     if raw.dtype == pl.Boolean:
-        return Parsed(raw, _expectation(pl.Series([False]).new_from_index(0, len(raw)), ""))
-    text = _blank_to_null(raw.cast(pl.String)).str.to_lowercase()
+        return _read_all(raw)
+    text = raw.cast(pl.String).str.to_lowercase()
     values = text.replace_strict(
         {"true": True, "false": False, "1": True, "0": False}, default=None, return_dtype=pl.Boolean
     )
-    return Parsed(values, _expectation(text.is_not_null() & values.is_null(), "true or false"))
+    failed = values.is_null() & text.is_not_null() & (text != "")
+    return Parsed(values, pl.select(pl.when(failed).then(pl.lit("true or false"))).to_series())
 
 
-def _offset_minutes(offset: pl.Expr) -> pl.Expr:
-    digits = offset.str.replace(":", "")
-    sign = pl.when(offset.str.starts_with("-")).then(-1).otherwise(1)
-    hours, minutes = digits.str.slice(1, 2).cast(pl.Int64), digits.str.slice(3, 2)
-    spelled = sign * (
-        hours * 60 + pl.when(minutes.str.len_bytes() > 0).then(minutes).otherwise(pl.lit("0")).cast(pl.Int64)
-    )
-    return pl.when(offset.is_in(["Z", "UTC"])).then(0).when(offset.is_not_null()).then(spelled)
-
-
-def _instants(text: pl.Series) -> pl.DataFrame:
-    """Text to wall-clock instants (`wall`), and the offset from UTC in minutes where one is given (`offset`)."""
-    names = ["date", "hour", "minute", "second", "fraction", "zone"]
-    distinct = pl.DataFrame({"text": text.unique().drop_nulls()})
-    parts = distinct.with_columns(
-        pl.col("text").str.extract_groups(_INSTANT).struct.rename_fields(names).alias("parts")
-    ).unnest("parts")
-    number = [pl.col(n).cast(pl.Int64).fill_null(0).alias(n) for n in names[1:4]]
-    parts = parts.with_columns(
-        pl.col("date").str.to_date("%Y-%m-%d", strict=False),
-        *number,
-        micro=(pl.col("fraction").str.pad_end(6, "0").str.slice(0, 6)).cast(pl.Int64).fill_null(0),
-        offset=_offset_minutes(pl.col("zone")),
-    )
-    valid = (
-        (pl.col("hour") < 24)
-        & (pl.col("minute") < 60)
-        & (pl.col("second") < 60)
-        & (pl.col("offset").fill_null(0).abs() <= 18 * 60)
-    )
-    micros = ((pl.col("hour") * 60 + pl.col("minute")) * 60 + pl.col("second")) * 1_000_000 + pl.col("micro")
-    parts = parts.select(
-        "text",
-        wall=pl.when(valid).then(pl.col("date").cast(pl.Datetime("us")) + pl.duration(microseconds=micros)),
-        offset="offset",
-    )
-    return pl.DataFrame({"text": text}).join(parts, on="text", how="left", maintain_order="left")
-
-
-def _earliest_to_latest(moment: pl.Series) -> pl.Series:
-    """True where the instant is far outside what Python's datetime could print."""
-    low, high = datetime(1, 1, 2, tzinfo=UTC), datetime(9999, 12, 30, tzinfo=UTC)
-    return (moment < low) | (moment > high)
+# ---------------------------------------------------------------- instants
 
 
 def parse_instant(column: Column, raw: pl.Series, unit: str | None) -> Parsed:
@@ -207,34 +224,64 @@ def parse_instant(column: Column, raw: pl.Series, unit: str | None) -> Parsed:
     A wall-clock column's `units` says where a zone was written, for whether one is allowed depends on another table.
     """
     del unit
-    words = (
-        "a full hour, as in 2026-01-31 13:00 or 2026-01-31T13:00:00Z"
-        if "hour" in column.name
-        else "an instant, as in 2026-01-31T13:05:00Z"
+    written = isinstance(raw.dtype, pl.Date | pl.Datetime)
+    read = _timestamps(raw) if written else _instants(raw.cast(pl.String))
+    expected = pl.lit(HOUR_WORDS if column.name == "hour" else INSTANT_WORDS)
+    made = read.select(
+        value=col.utc if column.wall_clock else col.utc.dt.replace_time_zone("UTC"),
+        expected=pl.when(col.given & col.utc.is_null()).then(expected),
+        unit=pl.when(col.zoned).then(pl.lit("zone")),
     )
-    if raw.dtype == pl.Date:
-        raw = raw.cast(pl.Datetime("us"))
-    if isinstance(raw.dtype, pl.Datetime):
-        wall = raw.dt.cast_time_unit("us")
-        zone = raw.dtype.time_zone
-        utc = wall.dt.convert_time_zone("UTC").dt.replace_time_zone(None) if zone else wall
-        failed = raw.is_not_null() & wall.is_null()
-        zoned = pl.Series(["zone" if zone else None], dtype=pl.String).new_from_index(0, len(raw))
-    else:
-        frame = _instants(_blank_to_null(raw.cast(pl.String)))
-        moved = frame.select(pl.col("wall") - pl.duration(minutes=pl.col("offset").fill_null(0))).to_series()
-        utc, failed = moved, frame["text"].is_not_null() & frame["wall"].is_null()
-        zoned = frame.select(pl.when(pl.col("offset").is_not_null()).then(pl.lit("zone"))).to_series()
-    values = utc if column.wall_clock else utc.dt.replace_time_zone("UTC")
-    outside = _earliest_to_latest(utc.dt.replace_time_zone("UTC")).fill_null(False)
-    values = pl.DataFrame({"v": values, "o": outside}).select(pl.when(~pl.col("o")).then("v")).to_series()
-    return Parsed(values, _expectation(failed | outside, words), zoned if column.wall_clock else None)
+    return Parsed(made["value"], made["expected"], made["unit"] if column.wall_clock else None)
 
 
-def parser_of(column: Column) -> Callable[[Column, pl.Series, str | None], Parsed]:
-    """The function that reads raw cells of this column."""
-    if column.is_number:
-        return parse_number
-    if isinstance(column.dtype, pl.Datetime):
-        return parse_instant
-    return parse_flag if column.dtype == pl.Boolean else parse_text
+def _timestamps(raw: pl.Series) -> pl.DataFrame:
+    """Dates and timestamps of any precision and zone as `utc` without zone; null outside the years 1 to 9999, where arithmetic overflows."""
+    precision = raw.dtype.time_unit if isinstance(raw.dtype, pl.Datetime) else "us"
+    zone = raw.dtype.time_zone if isinstance(raw.dtype, pl.Datetime) else None
+    per_second = {"ms": 10**3, "us": 10**6, "ns": 10**9}[precision or "us"]
+    per_tick = 86_400 if raw.dtype == pl.Date else 1
+    ticks = raw.to_physical().cast(pl.Int64)
+    seconds = ticks * per_tick if raw.dtype == pl.Date else ticks // per_second
+    believable = seconds.is_between(EARLIEST_SECOND, LATEST_SECOND).fill_null(False)
+    kept = pl.select(pl.when(believable).then(raw)).to_series()
+    moments = kept.cast(pl.Datetime("us")) if raw.dtype == pl.Date else kept.dt.cast_time_unit("us")
+    utc = moments.dt.convert_time_zone("UTC").dt.replace_time_zone(None) if zone else moments
+    return pl.DataFrame({"utc": utc, "given": raw.is_not_null()}).with_columns(zoned=pl.lit(zone is not None))
+
+
+EARLIEST_SECOND, LATEST_SECOND = -62_135_510_400, 253_402_128_000
+"""0001-01-02 and 9999-12-30."""
+
+
+def _instants(text: pl.Series) -> pl.DataFrame:
+    """Text to instants: `utc` without zone (null where it is none), whether one was `given`, and whether it was `zoned`."""
+    names = ["date", "hour", "minute", "second", "fraction", "zone"]
+    distinct = pl.DataFrame({"text": text.unique().drop_nulls()})
+    groups = col.text.str.extract_groups(INSTANT).struct.rename_fields(names)
+    parts = distinct.with_columns(parts=groups).unnest("parts")
+    parts = parts.with_columns(
+        col.date.str.to_date("%Y-%m-%d", strict=False),
+        *(pl.col(n).cast(pl.Int64).fill_null(0) for n in ("hour", "minute", "second")),
+        micro=col.fraction.str.pad_end(6, "0").str.slice(0, 6).cast(pl.Int64).fill_null(0),
+        offset=_offset_minutes(col.zone),
+    )
+    valid = (col.hour < 24) & (col.minute < 60) & (col.second < 60) & (col.offset.abs() <= LARGEST_OFFSET)
+    seconds = col.date.cast(pl.Int64) * 86_400 + ((col.hour * 60 + col.minute - col.offset) * 60 + col.second)
+    valid &= seconds.is_between(EARLIEST_SECOND, LATEST_SECOND)
+    read = parts.select(
+        "text",
+        utc=pl.when(valid).then((seconds * 1_000_000 + col.micro).cast(pl.Datetime("us"))),
+        zoned=col.zone.is_not_null(),
+    )
+    every = pl.DataFrame({"text": text}).join(read, on="text", how="left", maintain_order="left")
+    return every.with_columns(given=col.text.is_not_null() & (col.text.str.strip_chars() != ""))
+
+
+def _offset_minutes(zone: pl.Expr) -> pl.Expr:
+    """Minutes east of UTC: 0 where no zone is written, null where the minutes are 60 or more."""
+    digits = zone.str.extract(r"^[+-]([0-9]{2})", 1).cast(pl.Int64)
+    minutes = zone.str.extract(r"^[+-][0-9]{2}:?([0-9]{2})", 1).cast(pl.Int64).fill_null(0)
+    sign = pl.when(zone.str.starts_with("-")).then(-1).otherwise(1)
+    east = pl.when(minutes < 60).then(sign * (digits * 60 + minutes))
+    return pl.when(zone.is_null() | zone.is_in(["Z", "UTC"])).then(0).otherwise(east)

@@ -4,6 +4,7 @@ Transferred, RAM and stored bytes, CPU cores and GPUs are dimensions of their ow
 Carbon is a mass: `kg` and `kgCO2e` mean the same. 1 year = 365.25 days.
 """
 
+import difflib
 import re
 from dataclasses import dataclass
 from fractions import Fraction
@@ -54,11 +55,11 @@ pixel = []
 dimensionless_one = 1 = dimensionless
 """
 
-_WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _SHAPE = re.compile(r"[A-Za-z0-9_ */()%]{1,80}")
 _LONE_NUMBER = re.compile(r"(?<![A-Za-z0-9_])\d+")
-QUANTITY_CELL = r"^\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?) ([A-Za-z%][A-Za-z0-9_ */()%]{0,79})\s*$"
-"""A cell that carries its own unit: a dotted decimal, one space, a unit."""
+_LESS_THAN_A_BIT = re.compile(r"\b(milli|micro|m|u)(bit|byte|B)")
+_COMMON = ["B", "kB", "MB", "GB", "TB", "kB_ram", "MB_ram", "GB_ram", "TB_ram", "GiB_ram", "kB_stored", "MB_stored", "GB_stored", "TB_stored", "W", "kW", "Wh", "kWh", "MWh", "g", "kg", "t", "g/kWh", "kg/kWh", "kWh/GB", "s", "min", "h", "day", "year", "cpu_core", "gpu", "occurrence"]  # fmt: skip
+"""Units to suggest where one is misspelt."""
 
 
 class UnitError(ValueError):
@@ -103,6 +104,8 @@ def registry() -> Any:
 def _parse(unit: str) -> Any:
     if not _SHAPE.fullmatch(unit) or any(n != "1" for n in _LONE_NUMBER.findall(unit)) or "**" in unit:
         raise UnitError(f"{unit!r} is not a unit")
+    if _LESS_THAN_A_BIT.search(unit):
+        raise UnitError(f"{unit!r} would be a part of a bit; M is mega")
     spelled = unit.replace("%", " percent ").strip()
     if spelled == "1":
         return registry().Quantity(Fraction(1), "")
@@ -110,7 +113,8 @@ def _parse(unit: str) -> Any:
         return registry().parse_expression(spelled) * Fraction(1)
     except Exception as error:  # pint raises many kinds, down to tokenizer errors
         known = suggestion(unit)
-        raise UnitError(f"{unit!r} is not a unit we know" + (f" (did you mean {known!r}?)" if known else "")) from error
+        hint = f" (did you mean {known}?)" if known else ""
+        raise UnitError(f"{unit!r} is not a unit we know{hint}") from error
 
 
 @cache
@@ -132,6 +136,7 @@ def factor(source: str, canonical: str) -> float:
 
 
 def suggestion(unit: str) -> str | None:
-    """A known unit that differs from a misspelt one only in upper and lower case."""
-    common = ["kB", "MB", "GB", "TB", "B", "kWh", "Wh", "W", "kW", "g", "kg", "t", "s", "min", "h", "day", "year", "kB_ram", "MB_ram", "GB_ram", "TB_ram", "GiB_ram", "MB_stored", "GB_stored", "TB_stored", "kB_stored", "cpu_core", "gpu", "occurrence", "g/kWh", "kg/kWh", "kWh/GB"]  # fmt: skip
-    return next((known for known in common if known.lower() == unit.lower() and known != unit), None)
+    """A common unit that differs from a misspelt one only in upper and lower case, or in little."""
+    by_lower = {known.lower(): known for known in _COMMON}
+    near = difflib.get_close_matches(unit.lower(), list(by_lower), n=1, cutoff=0.75)
+    return by_lower[near[0]] if near and by_lower[near[0]] != unit else None
