@@ -148,7 +148,7 @@ def sacct(work: Path, rows: int) -> list[Result]:
 
 def example(work: Path) -> list[Result]:
     """The worked hour from the command line to published tables."""
-    return [_run("example", ROOT / "tests" / "golden" / "worked_hour", work, [], 0, "2 s", {})]
+    return [_run("example", ROOT / "data" / "example", work, [], 0, "2 s", {})]
 
 
 def suite(small: bool, work: Path) -> dict[str, object]:
