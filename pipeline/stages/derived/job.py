@@ -4,9 +4,15 @@ import polars as pl
 from polars import col
 
 from pipeline.constants import BITS_PER_MB, MB_PER_GB, MB_RAM_PER_GB_RAM
+from pipeline.stages.lineage import Lineage, Row, same
 from pipeline.tables import OUTPUTS
 
 TABLE = OUTPUTS["derived.job"]
+
+
+def server_id() -> pl.Expr:
+    """The server given, else the server of the service."""
+    return pl.coalesce("server_id", "service_server_id")
 
 
 def pixels() -> pl.Expr:
@@ -71,7 +77,7 @@ def build(
     placed = every.join(streaming, on="service_id", how="left", validate="m:1").join(
         services.select("service_id", service_server_id="server_id"), on="service_id", how="left", validate="m:1"
     )
-    placed = placed.with_columns(server_id=pl.coalesce("server_id", "service_server_id"), bitrate=bitrate())
+    placed = placed.with_columns(server_id=server_id(), bitrate=bitrate())
     derived = placed.with_columns(
         data_transferred=data_transferred(),
         request_duration=request_duration(),
@@ -79,3 +85,18 @@ def build(
         ram_needed=ram_needed(),
     )
     return derived.with_columns(never_in_flight=never_in_flight()).select(list(TABLE.columns)).sort("job_id")
+
+
+LINEAGE = Lineage(
+    "derived.job",
+    reads=(
+        Row("jobs", same("job_id")),
+        Row("video_streaming_jobs", same("job_id")),
+        Row(
+            "video_streaming_services",
+            same("service_id"),
+            same("bits_per_pixel", "static_delivery_cpu_cost", "ram_buffer_per_user"),
+        ),
+        Row("derived.service", same("service_id"), {"service_server_id": "server_id"}),
+    ),
+)

@@ -3,6 +3,7 @@
 import polars as pl
 from polars import col
 
+from pipeline.stages.lineage import Lineage, Row, same
 from pipeline.tables import OUTPUTS
 
 TABLE = OUTPUTS["derived.server"]
@@ -60,3 +61,14 @@ def build(
         fixed_nb_of_instances=col.fixed_nb_of_instances.cast(pl.Float64),
     )
     return derived.select(list(TABLE.columns)).sort("server_id")
+
+
+LINEAGE = Lineage(
+    "derived.server",
+    reads=(
+        Row("servers", same("server_id")),
+        Row("gpu_servers", same("server_id")),
+        Row("cloud_servers", same("server_id")),
+        Row("cloud_instances", same("provider", "instance_type")),
+    ),
+)

@@ -3,6 +3,7 @@
 import polars as pl
 from polars import col
 
+from pipeline.stages.lineage import Lineage, Row, same
 from pipeline.tables import OUTPUTS
 
 TABLE = OUTPUTS["derived.service"]
@@ -27,3 +28,8 @@ def build(services: pl.LazyFrame, video_streaming_services: pl.LazyFrame) -> pl.
         .select(list(TABLE.columns))
         .sort("service_id")
     )
+
+
+LINEAGE = Lineage(
+    "derived.service", reads=(Row("services", same("service_id")), Row("video_streaming_services", same("service_id")))
+)

@@ -4,6 +4,8 @@ import polars as pl
 from polars import col
 
 from pipeline.constants import G_PER_KG, HOURS_PER_DAY, HOURS_PER_YEAR, W_PER_KW
+from pipeline.stages.energy.grid import carbon_intensity as grid_intensity
+from pipeline.stages.lineage import Lineage, Row, same
 from pipeline.tables import OUTPUTS
 
 TABLE = OUTPUTS["energy.device"]
@@ -45,6 +47,17 @@ def build(
     used = usage.join(held, on="usage_pattern_id").join(grid, on="usage_pattern_id", validate="m:1")
     used = used.join(hourly, on=["zone", "hour"], how="left", validate="m:1").with_columns(
         devices_in_use=devices_in_use(),
-        carbon_intensity=pl.coalesce("hourly_carbon_intensity", "average_carbon_intensity"),
+        carbon_intensity=grid_intensity(),
     )
     return footprints(used, devices).select(list(TABLE.columns)).sort(TABLE.key)
+
+
+LINEAGE = Lineage(
+    "energy.device",
+    reads=(
+        Row("need.usage_pattern", same("usage_pattern_id", "hour"), same("journeys_in_parallel")),
+        Row("usage_pattern_devices", same("usage_pattern_id", "device_id"), same("count")),
+        Row("devices", same("device_id")),
+        Row("energy.grid", same("usage_pattern_id", "hour"), same("carbon_intensity")),
+    ),
+)

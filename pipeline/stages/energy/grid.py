@@ -4,6 +4,12 @@ import polars as pl
 from polars import col
 
 from pipeline.series import LIST, aligned, from_rows
+from pipeline.stages.lineage import Lineage, Row, same
+
+
+def carbon_intensity() -> pl.Expr:
+    """The hour's grid intensity of the country's zone where it is known, else the country's average. [g/kWh]"""
+    return pl.coalesce("hourly_carbon_intensity", "average_carbon_intensity")
 
 
 def of_patterns(patterns: pl.LazyFrame, countries: pl.LazyFrame) -> pl.LazyFrame:
@@ -29,3 +35,17 @@ def with_intensity(
         carbon_intensity=col.average_carbon_intensity.repeat_by("hours").cast(LIST)
     )
     return pl.concat([covered, average]).drop("zone_start", "own_start", "hours")
+
+
+LINEAGE = Lineage(
+    "energy.grid",
+    key=("usage_pattern_id", "hour"),
+    row="The grid of a usage pattern's country, each hour.",
+    reads=(
+        Row("usage_patterns", same("usage_pattern_id"), same("country_id")),
+        Row("edge_usage_patterns", same("usage_pattern_id"), same("country_id")),
+        Row("countries", same("country_id"), same("zone", "average_carbon_intensity")),
+        Row("carbon_intensity", same("zone", "hour"), {"hourly_carbon_intensity": "carbon_intensity"}),
+    ),
+    formulas=(carbon_intensity,),
+)

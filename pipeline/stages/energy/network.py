@@ -6,6 +6,7 @@ from polars import col
 from pipeline.constants import G_PER_KG, MB_PER_GB
 from pipeline.series import rows_of
 from pipeline.stages.energy.grid import with_intensity
+from pipeline.stages.lineage import Lineage, Row, Total, same
 from pipeline.tables import OUTPUTS
 
 TABLE = OUTPUTS["energy.network"]
@@ -37,3 +38,21 @@ def rows(series: pl.LazyFrame) -> pl.LazyFrame:
     columns = list(TABLE.columns)
     values = ["energy", "energy_footprint"]
     return rows_of(series.select(*(c for c in columns if c != "hour"), "start"), values).select(columns)
+
+
+LINEAGE = Lineage(
+    "energy.network",
+    reads=(
+        Row("networks", same("network_id"), same("bandwidth_energy_intensity")),
+        Row("energy.grid", same("usage_pattern_id", "hour"), same("carbon_intensity")),
+    ),
+    made={
+        "data_transferred": Total(
+            "need.job",
+            "data_transferred",
+            same("job_id", "usage_pattern_id", "hour"),
+            where=col.avg_occurrences > 0,
+            words="Data the job sends and receives in the hour.",
+        )
+    },
+)

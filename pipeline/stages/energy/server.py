@@ -4,6 +4,7 @@ import polars as pl
 from polars import col
 
 from pipeline.constants import G_PER_KG, HOURS_PER_YEAR, W_PER_KW
+from pipeline.stages.lineage import Lineage, Row, same
 from pipeline.tables import OUTPUTS
 
 TABLE = OUTPUTS["energy.server"]
@@ -58,3 +59,13 @@ def build(instances: pl.LazyFrame, servers: pl.LazyFrame, intensity: pl.LazyFram
         instances_fabrication_footprint=instances_fabrication_footprint(),
     ).with_columns(instances_energy=instances_energy())
     return powered.with_columns(energy_footprint=energy_footprint()).select(list(TABLE.columns))
+
+
+LINEAGE = Lineage(
+    "energy.server",
+    reads=(
+        Row("instances.server", same("server_id", "hour")),
+        Row("derived.server", same("server_id")),
+        Row("carbon_intensity", same("zone", "hour"), {"hourly_carbon_intensity": "carbon_intensity"}),
+    ),
+)

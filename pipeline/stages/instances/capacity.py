@@ -3,6 +3,7 @@
 import polars as pl
 from polars import col
 
+from pipeline.stages.lineage import Lineage, Row, Total, same
 from pipeline.tables import OUTPUTS
 
 TABLE = OUTPUTS["instances.capacity"]
@@ -43,3 +44,23 @@ def build(servers: pl.LazyFrame, services: pl.LazyFrame) -> pl.LazyFrame:
     return occupied.with_columns(
         available_ram_per_instance=available_ram_per_instance(), available_compute_per_instance=available_compute_per_instance()
     ).select(list(TABLE.columns)).sort("server_id")  # fmt: skip
+
+
+LINEAGE = Lineage(
+    "instances.capacity",
+    reads=(Row("derived.server", same("server_id")),),
+    made={
+        "services_ram": Total(
+            "derived.service",
+            "base_ram_consumption",
+            same("server_id"),
+            words="RAM held by all services installed on the server.",
+        ),
+        "services_compute": Total(
+            "derived.service",
+            "base_compute_consumption",
+            same("server_id"),
+            words="Compute held by all services installed on the server.",
+        ),
+    },
+)

@@ -4,6 +4,7 @@ import polars as pl
 from polars import col
 
 from pipeline.stages.expressions import ceil_guarded
+from pipeline.stages.lineage import Lineage, Row, Total, same
 from pipeline.tables import OUTPUTS
 
 TABLE = OUTPUTS["instances.server"]
@@ -50,3 +51,22 @@ def too_small(instances: pl.LazyFrame, servers: pl.LazyFrame) -> pl.LazyFrame:
     return (
         peaks.join(fixed, on="server_id").filter(ceil_guarded(col.peak) > col.fixed_nb_of_instances).sort("server_id")
     )
+
+
+LINEAGE = Lineage(
+    "instances.server",
+    reads=(
+        Row("need.server", same("server_id", "hour")),
+        Row("instances.capacity", same("server_id")),
+        Row("derived.server", same("server_id"), same("server_type", "fixed_nb_of_instances")),
+    ),
+    made={
+        "peak_nb_of_instances": Total(
+            "instances.server",
+            "raw_nb_of_instances",
+            same("server_id"),
+            kind="largest",
+            words="Most instances asked for in any hour.",
+        )
+    },
+)

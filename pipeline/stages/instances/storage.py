@@ -4,6 +4,7 @@ import polars as pl
 from polars import col
 
 from pipeline.stages.expressions import ceil_guarded
+from pipeline.stages.lineage import Lineage, Row, same
 from pipeline.tables import OUTPUTS
 
 TABLE = OUTPUTS["instances.storage"]
@@ -38,3 +39,13 @@ def too_small(instances: pl.LazyFrame, backing: pl.LazyFrame) -> pl.LazyFrame:
     return (
         peaks.join(fixed, on="storage_id").filter(ceil_guarded(col.peak) > col.fixed_nb_of_instances).sort("storage_id")
     )
+
+
+LINEAGE = Lineage(
+    "instances.storage",
+    reads=(
+        Row("need.storage", same("storage_id", "hour"), missing=0.0),
+        Row("storages", same("storage_id"), same("storage_capacity", "fixed_nb_of_instances")),
+        Row("derived.server", same("storage_id"), same("server_type")),
+    ),
+)

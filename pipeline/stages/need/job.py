@@ -1,10 +1,14 @@
 """need.occurrence + jobs -> need.job: what each job has in flight and takes, each hour, in each usage pattern."""
 
+from collections.abc import Callable
+
 import polars as pl
 from polars import col
 
 from pipeline.constants import SECONDS_PER_HOUR
 from pipeline.series import added, boxed, rows_of
+from pipeline.stages.lineage import Box, Lineage, Made, Row, Total, same
+from pipeline.stages.need import run
 from pipeline.tables import OUTPUTS
 
 TABLE = OUTPUTS["need.job"]
@@ -89,3 +93,70 @@ def rows(series: pl.LazyFrame, columns: list[str]) -> pl.LazyFrame:
     """One row per job, pattern and hour, with these of the table's columns."""
     values = [c for c in (*BASE, *NEEDS) if c in columns]
     return rows_of(series.select(*KEY, "start", *values), values).select(columns)
+
+
+_OBSERVED = {"server_id": "server_id", "application": "job_id", "project": "usage_pattern_id", "hour": "hour"}
+"""The rows of need.run that a row of need.job sums up, where the job is an application."""
+
+
+def _modelled_or(observed: Total, formula: Callable[[], pl.Expr]) -> tuple[Made | Total, ...]:
+    return (Made(formula, when=col.request_duration.is_not_null()), observed)
+
+
+PER_JOB = Lineage(
+    "need.per_job",
+    key=("job_id",),
+    row="What one invocation of a job in flight takes per hour.",
+    reads=(Row("derived.job", same("job_id")),),
+    formulas=(hourly_transfer, hourly_storing),
+)
+LINEAGE = Lineage(
+    "need.job",
+    reads=(
+        Row("derived.job", same("job_id", "server_id"), same("request_duration", "compute_needed", "ram_needed")),
+        Row("need.per_job", same("job_id")),
+        Row("derived.server", same("server_id"), same("compute_unit")),
+    ),
+    made={
+        "occurrences": Total("need.occurrence", "occurrences", same("job_id", "server_id", "usage_pattern_id", "hour")),
+        "avg_occurrences": (
+            Box(
+                "need.job",
+                "occurrences",
+                same("job_id", "server_id", "usage_pattern_id"),
+                lasts="request_duration",
+                when=col.request_duration.is_not_null(),
+            ),
+            Total(
+                "need.run",
+                "run_hours",
+                _OBSERVED,
+                words="Observed runs: time held within the hour, all users together.",
+            ),
+        ),
+        "compute_need": (
+            Made(compute_need, when=col.request_duration.is_not_null()),
+            Total(
+                "need.run",
+                "gpu_hours",
+                _OBSERVED,
+                words="Observed runs: GPUs held, all users together.",
+                when=col.compute_unit == "gpu",
+            ),
+            Total("need.run", "core_hours", _OBSERVED, words="Observed runs: cores held, all users together."),
+        ),
+        "ram_need": _modelled_or(
+            Total("need.run", "ram_hours", _OBSERVED, words="Observed runs: memory held, all users together."), ram_need
+        ),
+        "data_transferred": _modelled_or(
+            Total(
+                "need.held", run.data_moved, _OBSERVED, words="Observed runs: data spread evenly over the time held."
+            ),
+            data_transferred,
+        ),
+        "data_stored": _modelled_or(
+            Total("need.held", run.data_left, _OBSERVED, words="Observed runs: data spread evenly over the time held."),
+            data_stored,
+        ),
+    },
+)

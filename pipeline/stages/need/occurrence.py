@@ -5,6 +5,7 @@ from polars import col
 
 from pipeline import civil_time
 from pipeline.series import LIST, added, as_lists, from_rows, rows_of
+from pipeline.stages.lineage import At, Lineage, Made, Row, Rule, Total, same
 from pipeline.tables import OUTPUTS
 
 TABLE = OUTPUTS["need.occurrence"]
@@ -14,6 +15,16 @@ CELL = ["job_id", "server_id", "usage_pattern_id", "container_id"]
 def occurrences() -> pl.Expr:
     """What triggers the job in the hour (journey starts a delay earlier, or weekly volume * fleet) times its invocations each. [occurrence]"""
     return col.triggers * col.times
+
+
+def with_given() -> pl.Expr:
+    """Invocations that journeys and server needs trigger, and those given directly. [occurrence]"""
+    return col.triggered + col.given
+
+
+def weekly() -> pl.Expr:
+    """Edge: the need's volume at the hour of the week, by the pattern's clock, times the fleet. [occurrence]"""
+    return col.volume * col.fleet
 
 
 def weekly_triggers(
@@ -28,7 +39,9 @@ def weekly_triggers(
         countries.select("country_id", "timezone"), on="country_id", validate="m:1"
     )
     needed = pairs.join(fleets, on="usage_pattern_id").join(clocks, on="usage_pattern_id", validate="m:1")
-    schema = pl.Schema({"usage_pattern_id": pl.String(), "container_id": pl.String(), "start": pl.Int64(), "triggers": LIST})
+    schema = pl.Schema(
+        {"usage_pattern_id": pl.String(), "container_id": pl.String(), "start": pl.Int64(), "triggers": LIST}
+    )
 
     def kernel(both: list[pl.DataFrame]) -> pl.DataFrame:
         each, typical = both
@@ -84,3 +97,66 @@ def build(modelled: pl.LazyFrame, direct: pl.LazyFrame) -> pl.LazyFrame:
 def rows(series: pl.LazyFrame) -> pl.LazyFrame:
     """One row per cell and hour."""
     return rows_of(series, ["occurrences"]).select(list(TABLE.columns))
+
+
+TRIGGER = Lineage(
+    "need.trigger",
+    key=("job_id", "usage_pattern_id", "container_id", "journey_id", "position", "hour"),
+    row="What triggers a job in one of the ways of derived.cell, each hour.",
+    reads=(
+        Row("derived.cell", same("job_id", "usage_pattern_id", "container_id", "journey_id", "position")),
+        Row("need.fleet", same("usage_pattern_id", "hour"), missing=0.0),
+    ),
+    made={
+        "triggers": (
+            At(
+                Row("need.usage_pattern", same("usage_pattern_id", "hour"), missing=0.0, earlier="delay_hours"),
+                "starts",
+                when=col.kind == "step",
+            ),
+            Made(weekly),
+        ),
+        "volume": Rule(
+            "weekly_volume", "Volume of the server need at that hour of the week, by the pattern's clock.", "occurrence"
+        ),
+    },
+    formulas=(occurrences,),
+    rows=((("derived.cell", same("job_id", "usage_pattern_id", "container_id", "journey_id", "position")),),),
+)
+_CELL = same("job_id", "usage_pattern_id", "container_id")
+LINEAGE = Lineage(
+    "need.occurrence",
+    reads=(Row("derived.job", same("job_id", "server_id"), same("request_duration")),),
+    made={
+        "occurrences": (
+            At(
+                Row(
+                    "need.run",
+                    same("server_id", "hour", application="job_id", project="usage_pattern_id", user="container_id"),
+                ),
+                "runs_started",
+                when=col.request_duration.is_null(),
+            ),
+            Total(
+                "need.trigger",
+                "occurrences",
+                {**_CELL, "hour": "hour"},
+                words="Invocations that journeys and server needs trigger, over every way in which the container comes by the job.",
+                when=(col.ways > 0) & ~col.any_given,
+            ),
+            Rule("given_occurrences", "Invocations given for the hour in the table `occurrences`.", when=col.ways == 0),
+            Made(with_given),
+        ),
+        "ways": Total(
+            "derived.cell",
+            "times",
+            _CELL,
+            kind="count",
+            words="Ways in which the container triggers the job.",
+            unit="1",
+        ),
+        "any_given": Rule("any_given", "Whether the model has a table `occurrences`."),
+        "triggered": Total("need.trigger", "occurrences", {**_CELL, "hour": "hour"}, unit="occurrence"),
+        "given": Rule("given_occurrences", "Invocations given for the hour in the table `occurrences`.", "occurrence"),
+    },
+)

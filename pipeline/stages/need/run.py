@@ -8,6 +8,7 @@ amounts whole parts of 1/1,024,000 (decimal thousandths and binary 1/1024ths ali
 import polars as pl
 from polars import col
 
+from pipeline.stages.lineage import Lineage, Row, Rule, Total, same
 from pipeline.tables import OUTPUTS
 
 TABLE = OUTPUTS["need.run"]
@@ -69,6 +70,41 @@ def wait_hours() -> pl.Expr:
 def measured_energy() -> pl.Expr:
     """Measured energy of the runs, spread evenly over the time they held their resources. [kWh]"""
     return col.energy
+
+
+def cores_held() -> pl.Expr:
+    """Cores of the run * overlap with the hour. [cpu_core*h]"""
+    return col.cpu_cores * col.overlap
+
+
+def gpus_held() -> pl.Expr:
+    """GPUs of the run * overlap with the hour. [gpu*h]"""
+    return col.gpus * col.overlap
+
+
+def ram_held() -> pl.Expr:
+    """RAM of the run * overlap with the hour. [GB_ram*h]"""
+    return col.ram * col.overlap
+
+
+def part() -> pl.Expr:
+    """The hour's part of the time the run held its resources; none where it took no time, as for a job of no duration. [1]"""
+    return pl.when(col.total > 0).then(col.overlap / col.total).otherwise(0.0)
+
+
+def data_moved() -> pl.Expr:
+    """Data the run sent and received * the hour's part of it. [MB]"""
+    return col.data_transferred * part()
+
+
+def data_left() -> pl.Expr:
+    """Data the run left behind * the hour's part of it. [MB_stored]"""
+    return col.data_stored * part()
+
+
+def energy_spent() -> pl.Expr:
+    """Energy measured * the hour's part of the run; it counts where the run took no time, too. [kWh]"""
+    return col.energy * pl.when(col.total > 0).then(part()).otherwise(1 / col.pieces)
 
 
 def held_intervals(job_runs: pl.LazyFrame, job_run_intervals: pl.LazyFrame, log_horizons: pl.LazyFrame) -> pl.LazyFrame:
@@ -147,22 +183,26 @@ def _held_in_parts(intervals: pl.LazyFrame) -> pl.LazyFrame:
     each = by_hour(intervals).filter(col.overlap > 0)
     return each.group_by(*KEY, "hour").agg(
         run_hours=col.overlap.sum(),
-        core_hours=(col.cpu_cores * col.overlap).sum(),
-        gpu_hours=(col.gpus * col.overlap).sum(),
-        ram_hours=(col.ram * col.overlap).sum(),
+        core_hours=cores_held().sum(),
+        gpu_hours=gpus_held().sum(),
+        ram_hours=ram_held().sum(),
     )
 
 
 def _spread(intervals: pl.LazyFrame) -> pl.LazyFrame:
-    """Data and measured energy per hour, in proportion to the time held; all in the first hour of a run that took no time."""
+    """Data and measured energy per hour, in proportion to the time held.
+
+    A run that took no time has nothing in flight, so its data counts as little as that of a job of no duration; its energy was measured all
+    the same, and stands in its hour.
+    """
     some = intervals.filter(pl.any_horizontal(*(pl.col(s).fill_null(0) > 0 for s in SPREAD)))
     total = (col.end - col.begin).sum().over("run_id")
     pieces = pl.len().over("run_id")
     each = by_hour(some.with_columns(total=total / HOUR_MS, pieces=pieces))
-    part = pl.when(col.total > 0).then(col.overlap / col.total).otherwise(1 / col.pieces)
     return each.group_by(*KEY, "hour").agg(
-        *((pl.col(s) * part).sum().alias(s) for s in SPREAD[:2]),
-        energy=pl.when(col.energy.is_not_null().any()).then((col.energy * part).sum()),
+        data_transferred=data_moved().sum(),
+        data_stored=data_left().sum(),
+        energy=pl.when(col.energy.is_not_null().any()).then(energy_spent().sum()),
     )
 
 
@@ -227,3 +267,35 @@ def as_cells(run: pl.LazyFrame, servers: pl.LazyFrame) -> pl.LazyFrame:
     )  # fmt: skip
     demand = col.compute_need / col.compute + col.ram_need / col.ram
     return named.with_columns(demand=demand).drop("compute", "ram")
+
+
+_IN_HELD = same(*KEY, "hour")
+HELD_LINEAGE = Lineage(
+    "need.held",
+    key=(*KEY, "hour", "run_id", "piece"),
+    row="One piece of an observed run, in an hour that it touches.",
+    reads=(Row("job_runs", same("run_id")),),
+    made={
+        "overlap": Rule("overlap", "Part of the hour in which the run held its resources.", "h"),
+        "total": Rule("time_held", "Time the run held its resources, all its pieces together.", "h"),
+        "pieces": Rule("pieces", "Pieces in which the run held its resources.", "1"),
+        "started": Rule("run_started", "1 where the run started in the hour.", "occurrence"),
+        "ended": Rule("run_ended", "1 where the run ended in the hour.", "occurrence"),
+        "running": Rule("run_running", "1 where the run held its resources in the hour.", "occurrence"),
+        "waited": Rule("run_waited", "Time from submission to start, where the run started in the hour.", "h"),
+    },
+)
+LINEAGE = Lineage(
+    "need.run",
+    made={
+        "runs_started": Total("need.held", "started", _IN_HELD),
+        "runs_ended": Total("need.held", "ended", _IN_HELD),
+        "runs_running": Total("need.held", "running", _IN_HELD),
+        "run_hours": Total("need.held", "overlap", _IN_HELD),
+        "core_hours": Total("need.held", cores_held, _IN_HELD),
+        "gpu_hours": Total("need.held", gpus_held, _IN_HELD),
+        "ram_hours": Total("need.held", ram_held, _IN_HELD),
+        "wait_hours": Total("need.held", "waited", _IN_HELD),
+        "measured_energy": Total("need.held", energy_spent, _IN_HELD, kind="sum of those given"),
+    },
+)

@@ -4,6 +4,7 @@ import polars as pl
 from polars import col
 
 from pipeline.series import added, aligned, rows_of
+from pipeline.stages.lineage import Lineage, Total, same
 from pipeline.tables import OUTPUTS
 
 TABLE = OUTPUTS["need.server"]
@@ -42,3 +43,12 @@ def build(partials: pl.LazyFrame, spans: pl.LazyFrame) -> pl.LazyFrame:
     )
     kept = aligned(whole, ["ram_need", "compute_need"], "first_hour", "hours")
     return rows_of(kept, ["ram_need", "compute_need"]).select(list(TABLE.columns))
+
+
+LINEAGE = Lineage(
+    "need.server",
+    made={
+        "ram_need": Total("need.job", "ram_need", same("server_id", "hour")),
+        "compute_need": Total("need.job", "compute_need", same("server_id", "hour")),
+    },
+)

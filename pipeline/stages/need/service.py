@@ -4,6 +4,7 @@ import polars as pl
 from polars import col
 
 from pipeline.series import added, rows_of
+from pipeline.stages.lineage import Lineage, Total, same
 from pipeline.tables import OUTPUTS
 
 TABLE = OUTPUTS["need.service"]
@@ -27,3 +28,16 @@ def total(partials: pl.LazyFrame) -> pl.LazyFrame:
 def rows(series: pl.LazyFrame) -> pl.LazyFrame:
     """One row per service and hour."""
     return rows_of(series, ["job_volume"]).select(list(TABLE.columns))
+
+
+LINEAGE = Lineage(
+    "need.service",
+    made={
+        "job_volume": Total(
+            "need.job",
+            "avg_occurrences",
+            same("job_id", "hour"),
+            through=("derived.job", same("service_id"), ("job_id",)),
+        )
+    },
+)

@@ -4,6 +4,7 @@ import polars as pl
 from polars import col
 
 from pipeline.series import added, rows_of
+from pipeline.stages.lineage import Lineage, Row, Total, same
 from pipeline.tables import OUTPUTS
 
 TABLE = OUTPUTS["need.storage"]
@@ -26,3 +27,17 @@ def build(partials: pl.LazyFrame, backing: pl.LazyFrame) -> pl.LazyFrame:
         backing.select("storage_id", "base_storage_need"), on="storage_id", validate="m:1", maintain_order="left"
     )
     return based.select("storage_id", "hour", full_cumulative_storage_need=full_cumulative_storage_need(), held="held")
+
+
+LINEAGE = Lineage(
+    "need.storage",
+    reads=(Row("storages", same("storage_id"), same("base_storage_need")),),
+    made={
+        "held": Total(
+            "need.storage_job",
+            "cumulative_storage_need",
+            same("storage_id", "hour"),
+            words="Data of all jobs kept.",
+        )
+    },
+)

@@ -5,6 +5,7 @@ from polars import col
 
 from pipeline.constants import MB_STORED_PER_TB_STORED
 from pipeline.series import GUARD_HOURS, added, aligned, kept_for, rows_of
+from pipeline.stages.lineage import Box, Lineage, Row, Total, same
 from pipeline.tables import OUTPUTS
 
 TABLE = OUTPUTS["need.storage_job"]
@@ -62,3 +63,24 @@ def rows(series: pl.LazyFrame) -> pl.LazyFrame:
     return rows_of(
         series.with_columns(cumulative_storage_need=cumulative_storage_need()), ["cumulative_storage_need"]
     ).select(list(TABLE.columns))
+
+
+LINEAGE = Lineage(
+    "need.storage_job",
+    reads=(
+        Row("storages", same("storage_id"), same("data_replication_factor", "data_storage_duration")),
+        Row("derived.server", same("storage_id"), same("server_id")),
+    ),
+    made={
+        "data_stored": Total(
+            "need.job",
+            "data_stored",
+            same("job_id", "server_id", "hour"),
+            where=col.avg_occurrences > 0,
+            words="Data the job stores in the hour, all patterns together.",
+        ),
+        "cumulative_storage_need": Box(
+            "need.storage_job", "storing_rate", same("storage_id", "job_id"), lasts="retention_hours", unit="h"
+        ),
+    },
+)

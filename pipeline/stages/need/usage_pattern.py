@@ -6,6 +6,8 @@ from polars import col
 from pipeline import civil_time
 from pipeline.constants import SECONDS_PER_HOUR
 from pipeline.series import added, boxed, from_rows, rows_of
+from pipeline.stages.derived import cell
+from pipeline.stages.lineage import At, Box, Lineage, Made, Row, Rule, Total, same
 from pipeline.tables import OUTPUTS
 
 TABLE = OUTPUTS["need.usage_pattern"]
@@ -24,6 +26,11 @@ def journeys_in_parallel() -> pl.Expr:
 def under_way() -> pl.Expr:
     """Journeys per start times the starts boxed over the journey's duration (edge: over the usage span). [1]"""
     return col.boxed_starts * col.times_per_start
+
+
+def fleet_under_way() -> pl.Expr:
+    """Edge: edge journeys per deployed device * the fleet. [1]"""
+    return col.fleet * col.times_per_deployment
 
 
 def utc_starts(patterns: pl.LazyFrame, countries: pl.LazyFrame, rows: pl.LazyFrame) -> pl.LazyFrame:
@@ -70,9 +77,7 @@ def fleets(deployments: pl.LazyFrame, edge_usage_patterns: pl.LazyFrame) -> pl.L
 def fleets_under_way(fleet_series: pl.LazyFrame, edge_usage_pattern_journeys: pl.LazyFrame) -> pl.LazyFrame:
     """Series `under_way` per edge pattern and edge journey: times_per_deployment * fleet."""
     pairs = edge_usage_pattern_journeys.join(fleet_series, on="usage_pattern_id", validate="m:1")
-    return pairs.select(
-        "usage_pattern_id", "start", under_way=col.fleet * col.times_per_deployment, journey_id="edge_usage_journey_id"
-    )
+    return pairs.select("usage_pattern_id", "start", under_way=fleet_under_way(), journey_id="edge_usage_journey_id")
 
 
 def build(every_start: pl.LazyFrame, user_journeys: pl.LazyFrame, fleet_series: pl.LazyFrame) -> pl.LazyFrame:
@@ -87,3 +92,65 @@ def build(every_start: pl.LazyFrame, user_journeys: pl.LazyFrame, fleet_series: 
     )
     rows = rows_of(added(both, ["usage_pattern_id"], ["starts", "under_way"]), ["starts", "under_way"])
     return rows.select("usage_pattern_id", "hour", starts=starts(), journeys_in_parallel=journeys_in_parallel())
+
+
+FLEET = Lineage(
+    "need.fleet",
+    key=("usage_pattern_id", "hour"),
+    row="The devices of an edge usage pattern that are deployed, each hour.",
+    reads=(Row("edge_usage_patterns", same("usage_pattern_id")),),
+    made={
+        "fleet": Box(
+            "need.usage_pattern",
+            "starts",
+            same("usage_pattern_id"),
+            lasts="usage_span",
+            unit="h",
+            words="Devices deployed: the deployments boxed over the usage span.",
+        )
+    },
+)
+UNDER_WAY = Lineage(
+    "need.under_way",
+    key=("usage_pattern_id", "journey_id", "hour"),
+    row="The journeys of one kind that a usage pattern has under way, each hour.",
+    reads=(
+        Row("usage_pattern_journeys", same("usage_pattern_id", usage_journey_id="journey_id")),
+        Row("edge_usage_pattern_journeys", same("usage_pattern_id", edge_usage_journey_id="journey_id")),
+        Row("need.fleet", same("usage_pattern_id", "hour"), missing=0.0),
+    ),
+    made={
+        "duration": Total(
+            "usage_journey_steps",
+            cell.time,
+            {"usage_journey_id": "journey_id"},
+            words="Duration of the journey: the sum of its weighted step times.",
+        ),
+        "boxed_starts": Box(
+            "need.usage_pattern",
+            "starts",
+            same("usage_pattern_id"),
+            lasts="duration",
+            words="Journeys started, boxed over the duration of the journey.",
+        ),
+        "under_way": (Made(under_way, when=col.times_per_start.is_not_null()), Made(fleet_under_way)),
+    },
+    rows=(
+        (("usage_pattern_journeys", same("usage_pattern_id", usage_journey_id="journey_id")),),
+        (("edge_usage_pattern_journeys", same("usage_pattern_id", edge_usage_journey_id="journey_id")),),
+    ),
+)
+LINEAGE = Lineage(
+    "need.usage_pattern",
+    reads=(
+        Row("usage_patterns", same("usage_pattern_id"), same("clock", "country_id")),
+        Row("edge_usage_patterns", same("usage_pattern_id"), same("clock", "country_id", "usage_span")),
+    ),
+    made={
+        "starts": Rule("starts", "Starts given for the hour; civil time converted to UTC."),
+        "under_way": (
+            Total("need.under_way", "under_way", same("usage_pattern_id", "hour"), when=col.usage_span.is_null()),
+            At(Row("need.fleet", same("usage_pattern_id", "hour")), "fleet"),
+        ),
+    },
+)

@@ -6,8 +6,11 @@ from polars import col
 
 from pipeline.constants import SECONDS_PER_HOUR
 from pipeline.series import LIST, Floats, added, as_lists, flat, window_sum
+from pipeline.stages.derived import cell
+from pipeline.stages.energy import device
 from pipeline.stages.energy.device import footprints
 from pipeline.stages.energy.grid import with_intensity
+from pipeline.stages.lineage import Lineage, Row, Rule, Total, same
 
 STREAMS = ["use:manufacturing", "use:usage"]
 BY = ["device_id", "usage_pattern_id", "container_id"]
@@ -16,6 +19,11 @@ BY = ["device_id", "usage_pattern_id", "container_id"]
 def occupied() -> pl.Expr:
     """Devices in use in a step: journeys per start * those in the step at the hour * devices per journey. [1]"""
     return col.in_step * col.times_per_start * col("count")
+
+
+def time_after() -> pl.Expr:
+    """Time from the start of the journey to the end of the step. [s]"""
+    return col.time_before + col.times_per_journey * col.user_time_spent
 
 
 def in_step_values(starts: Floats, begin: float, end: float) -> Floats:
@@ -76,3 +84,58 @@ def build(
         job_id=pl.lit(None, pl.String),
         **{"use:manufacturing": "instances_fabrication_footprint", "use:usage": "energy_footprint"},
     )
+
+
+_POSITION = ("device_id", "usage_pattern_id", "container_id", "usage_journey_id", "position")
+POSITION = Lineage(
+    "repartition.device_position",
+    key=(*_POSITION, "hour"),
+    row="The devices of a usage pattern in use in a step at one position of a journey, each hour.",
+    reads=(
+        Row("usage_pattern_journeys", same("usage_pattern_id", "usage_journey_id")),
+        Row("usage_pattern_devices", same("usage_pattern_id", "device_id")),
+        Row("usage_journey_steps", same("usage_journey_id", "position")),
+        Row("usage_steps", {"usage_journey_step_id": "container_id"}),
+    ),
+    made={
+        "time_before": Total(
+            "usage_journey_steps",
+            cell.time,
+            same("usage_journey_id"),
+            where=col.position < col.our_position,
+            words="Time of all earlier steps of the journey together.",
+        ),
+        "in_step": Rule(
+            "in_step",
+            "Journeys in the step: starts boxed over time_after, less starts boxed over time_before, in exact hours.",
+            "1",
+        ),
+    },
+    formulas=(occupied, time_after),
+    rows=(
+        (
+            ("usage_pattern_devices", same("usage_pattern_id", "device_id")),
+            ("usage_pattern_journeys", same("usage_pattern_id", "usage_journey_id")),
+            ("usage_journey_steps", same("usage_journey_id", "position", usage_journey_step_id="container_id")),
+        ),
+    ),
+)
+STEP = Lineage(
+    "repartition.device_step",
+    key=("device_id", "usage_pattern_id", "container_id", "hour"),
+    row="The devices of a usage pattern in use in a step, each hour.",
+    reads=(
+        Row("devices", same("device_id")),
+        Row("energy.grid", same("usage_pattern_id", "hour"), same("carbon_intensity")),
+    ),
+    made={
+        "devices_in_use": Total(
+            "repartition.device_position",
+            occupied,
+            same("device_id", "usage_pattern_id", "container_id", "hour"),
+            words="Devices in use in the step, over all positions where it stands.",
+            unit="1",
+        )
+    },
+    formulas=(device.energy, device.energy_footprint, device.instances_fabrication_footprint),
+)

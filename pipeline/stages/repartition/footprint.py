@@ -4,13 +4,22 @@ A cell is (job, container, usage pattern). Cells come as series over their own h
 puts streams into the table's rows.
 """
 
+from functools import partial
+
 import numpy as np
 import polars as pl
 from polars import col
 
 from pipeline.constants import G_PER_KG
 from pipeline.series import LIST, beside, flat, rows_of
+from pipeline.stages.energy import network
+from pipeline.stages.lineage import At, Box, Lineage, Made, Row, Rule, Total, Way, same
+from pipeline.stages.need import job as need_job
+from pipeline.stages.need import run, storage_job
+from pipeline.stages.repartition import hours
 from pipeline.stages.repartition.hours import with_service
+from pipeline.stages.repartition.server import own_weight
+from pipeline.stages.repartition.storage import NUMBER_OF_JOBS, number_of_jobs
 from pipeline.tables import OUTPUTS
 
 TABLE = OUTPUTS["repartition.footprint"]
@@ -64,10 +73,58 @@ def transfer() -> pl.Expr:
     return col.energy * col.carbon_intensity / G_PER_KG
 
 
+def own_demand_alone() -> pl.Expr:
+    """The own demand: the job is sent to no service. [1]"""
+    return col.own_demand
+
+
+def size_of_modelled() -> pl.Expr:
+    """What splits a job among its cells: invocations in flight. [1]"""
+    return col.avg_occurrences
+
+
+def size_of_observed() -> pl.Expr:
+    """What splits an application among its users: what their runs hold, as parts of an instance. [1]"""
+    return col.demand_held
+
+
 def flat_share() -> pl.Expr:
     """The cell's part of its job over the whole period; equal parts where the job never runs. [1]"""
-    total = col.size.sum().over(JOB)
-    return pl.when(total > 0).then(col.size / total).otherwise(1.0 / pl.len().over(JOB))
+    return pl.when(col.job_size > 0).then(col.size / col.job_size).otherwise(1.0 / col.number_of_cells)
+
+
+def demanded() -> pl.Expr:
+    """What the demand of the hour takes of an on-premise server's provisioned and idle carbon of all hours. [1]"""
+    return col.demand * col.provision_rate
+
+
+def job_share() -> pl.Expr:
+    """The job's part of an on-premise server's provisioned and idle carbon; equal parts where nobody ever demands. [1]"""
+    return pl.when("any_demand").then(col.job_demanded).otherwise(1.0 / col.number_of_jobs)
+
+
+def baseline_job_share() -> pl.Expr:
+    """The job's part of a storage's baseline, by invocations in flight; equal parts where no job ever runs. [1]"""
+    return pl.when(col.total > 0).then(col.job_size / col.total).otherwise(1.0 / col.number_of_jobs)
+
+
+def baseline_share() -> pl.Expr:
+    """The job's part of the storage's baseline * the cell's flat share of the job. [1]"""
+    return col.baseline_job_share * col.flat_share
+
+
+def constant_share() -> pl.Expr:
+    """The job's share of the whole period * the cell's flat share of the job. [1]"""
+    return col.job_share * col.flat_share
+
+
+def steady(stream: str) -> pl.Expr:
+    """Carbon of the hour * the cell's constant share of the period. [kg]"""
+    return pl.col(stream) * col.constant_share
+
+
+def _with_parts(cells: pl.LazyFrame) -> pl.LazyFrame:
+    return cells.with_columns(job_size=col.size.sum().over(JOB), number_of_cells=pl.len().over(JOB))
 
 
 def demands(
@@ -108,19 +165,20 @@ def constant_shares(demanding: pl.LazyFrame, server_series: pl.LazyFrame, number
     """
     fixed = demanding.filter(col.server_type == "on-premise")
     rated = beside(fixed, "demand", server_series, ["server_id"], ["provision_rate"])
-    of_cell = rated.select(*CELL, "size", demanded=(col.demand * col.provision_rate).list.sum())
+    of_cell = rated.select(*CELL, "size", demanded=demanded().list.sum())
     whole = of_cell.group_by(CELL).agg(col.size.sum(), col.demanded.sum())
     hosted = whole.join(server_series.select("server_id", "any_demand"), on="server_id", validate="m:1")
     hosted = hosted.join(number_of_jobs, on="server_id", validate="m:1")
-    of_job = pl.when("any_demand").then(col.demanded.sum().over(JOB)).otherwise(1.0 / col.number_of_jobs)
-    return hosted.select(*CELL, constant_share=of_job * flat_share())
+    parts = _with_parts(hosted).with_columns(job_demanded=col.demanded.sum().over(JOB))
+    shares = parts.with_columns(job_share=job_share(), flat_share=flat_share())
+    return shares.select(*CELL, constant_share=constant_share())
 
 
 def steady_rows(shares: pl.LazyFrame, source_rows: pl.LazyFrame, by: str, streams: list[str]) -> pl.LazyFrame:
     """Rows of streams that go by constant shares: every hour (or period) of the source for every cell with a share."""
     cells = shares.filter(col.constant_share > 0).sort(CELL)
     every = cells.join(source_rows.select(by, "hour", *streams), on=by, maintain_order="left_right")
-    return every.with_columns(pl.col(s) * col.constant_share for s in streams)
+    return every.with_columns(steady(s) for s in streams)
 
 
 def storage_shares(sizes: pl.LazyFrame, totals: pl.LazyFrame, number_of_jobs: pl.LazyFrame) -> pl.LazyFrame:
@@ -131,8 +189,8 @@ def storage_shares(sizes: pl.LazyFrame, totals: pl.LazyFrame, number_of_jobs: pl
         .join(totals, on="server_id", validate="m:1")
         .join(number_of_jobs, on="server_id", validate="m:1")
     )
-    of_job = pl.when(col.total > 0).then(col.size.sum().over(JOB) / col.total).otherwise(1.0 / col.number_of_jobs)
-    return whole.select(*CELL, constant_share=of_job * flat_share())
+    shares = _with_parts(whole).with_columns(job_share=baseline_job_share(), flat_share=flat_share())
+    return shares.select(*CELL, constant_share=constant_share())
 
 
 def retained(kept: pl.LazyFrame, storage_series: pl.LazyFrame) -> pl.LazyFrame:
@@ -228,3 +286,212 @@ def _by_period(f: pl.DataFrame, keys: list[str], streams: list[str], every: str)
     repeated = f.select(keys)[np.repeat(np.arange(len(f)), len(first))]
     moments = periods["hour"].gather(np.tile(np.arange(len(first)), len(f)))
     return repeated.with_columns(moments, *(pl.Series(s, v) for s, v in sums.items()))
+
+
+# ---------------------------------------------------------------- where the names come from
+
+_JOB = same("server_id", "job_id")
+_CELL = same("server_id", "job_id", "container_id", "usage_pattern_id")
+_HELD = same("server_id", "hour", application="job_id", project="usage_pattern_id", user="container_id")
+_MODELLED = col.request_duration.is_not_null()
+_PLACE = (
+    Row("derived.server", same("server_id"), same("compute", "ram", "compute_unit", "storage_id")),
+    Row("instances.capacity", same("server_id")),
+    Row(
+        "derived.job",
+        _JOB,
+        same("service_id", "request_duration", "compute_needed", "ram_needed"),
+    ),
+    Row("repartition.server_hour", same("server_id", "hour"), same("compute_binds", "ram_binds", "provision_rate")),
+    Row("repartition.service_hour", same("service_id", "server_id", "hour"), missing=0.0),
+)
+_DEMAND = (Made(demand, when=col.service_id.is_not_null()), Made(own_demand_alone))
+
+
+def _of_job(column: str, words: str) -> Total:
+    return Total("need.job", column, {**_JOB, "hour": "hour"}, where=col.avg_occurrences > 0, words=words)
+
+
+JOB_HOUR = Lineage(
+    "repartition.job_hour",
+    key=("server_id", "job_id", "hour"),
+    row="What a job holds on its server in all usage patterns together, each hour.",
+    reads=_PLACE,
+    made={
+        "avg_occurrences": _of_job("avg_occurrences", "Invocations in flight, all usage patterns together."),
+        "compute_need": _of_job("compute_need", "Compute held, all usage patterns together."),
+        "ram_need": _of_job("ram_need", "RAM held, all usage patterns together."),
+        "demand": _DEMAND,
+    },
+    formulas=(own_demand,),
+    rows=((("need.job", {**_JOB, "hour": "hour"}),),),
+)
+CELL_HOUR = Lineage(
+    "repartition.cell",
+    key=("server_id", "job_id", "container_id", "usage_pattern_id", "hour"),
+    row="What a cell (job, container, usage pattern) has in flight and takes, each hour.",
+    reads=(
+        *_PLACE,
+        Row("need.per_job", same("job_id")),
+        Row("storages", same("storage_id"), same("data_replication_factor", "data_storage_duration")),
+    ),
+    made={
+        "avg_occurrences": (
+            Box(
+                "need.occurrence",
+                "occurrences",
+                _CELL,
+                "request_duration",
+                when=_MODELLED,
+                words="Invocations in flight.",
+            ),
+            At(Row("need.run", _HELD, missing=0.0), "run_hours"),
+        ),
+        "compute_need": (
+            Made(need_job.compute_need, when=_MODELLED),
+            At(Row("need.run", _HELD, missing=0.0), "gpu_hours", when=col.compute_unit == "gpu"),
+            At(Row("need.run", _HELD, missing=0.0), "core_hours"),
+        ),
+        "ram_need": (
+            Made(need_job.ram_need, when=_MODELLED),
+            At(Row("need.run", _HELD, missing=0.0), "ram_hours"),
+        ),
+        "data_transferred": (
+            Made(need_job.data_transferred, when=_MODELLED),
+            Total("need.held", run.data_moved, _HELD, when=col.avg_occurrences > 0),
+        ),
+        "data_stored": (
+            Made(need_job.data_stored, when=_MODELLED),
+            Total("need.held", run.data_left, _HELD, when=col.avg_occurrences > 0),
+        ),
+        "demand": _DEMAND,
+        "demand_held": Made(own_weight),
+        "size_part": (Made(size_of_modelled, when=_MODELLED), Made(size_of_observed)),
+        "cumulative_storage_need": Box(
+            "repartition.cell", "storing_rate", _CELL, "retention_hours", "h", words="Data of the cell kept."
+        ),
+    },
+    formulas=(own_demand, storage_job.storing_rate, storage_job.retention_hours),
+    rows=(
+        (
+            ("need.occurrence", _CELL),
+            ("need.job", same("server_id", "job_id", "usage_pattern_id", "hour")),
+        ),
+        (("need.run", _HELD),),
+    ),
+)
+SHARE = Lineage(
+    "repartition.share",
+    key=("server_id", "job_id", "container_id", "usage_pattern_id"),
+    row="What a cell takes of carbon that goes by constant shares of the whole period.",
+    made={
+        "size": Total("repartition.cell", "size_part", _CELL, words="Size of the cell in all hours.", unit="1"),
+        "job_size": Total("repartition.cell", "size_part", _JOB, words="Size of the job in all hours.", unit="1"),
+        "number_of_cells": Total(
+            "repartition.share", "job_id", _JOB, kind="count or one", words="Cells of the job.", unit="1"
+        ),
+        "total": Total(
+            "repartition.cell",
+            "size_part",
+            same("server_id"),
+            words="Size of all jobs of the server in all hours.",
+            unit="1",
+        ),
+        "job_demanded": Total(
+            "repartition.job_hour",
+            demanded,
+            _JOB,
+            words="What the job's demand in all hours takes of the server's provisioned and idle carbon.",
+            unit="1",
+        ),
+        "period_demand": Total(
+            "repartition.server_hour",
+            "demand_sum",
+            same("server_id"),
+            words="Demand of all jobs in all hours.",
+            unit="1",
+        ),
+        **NUMBER_OF_JOBS,
+        "baseline_share": Made(baseline_share),
+    },
+    formulas=(constant_share, job_share, flat_share, baseline_job_share, hours.any_demand, number_of_jobs),
+    rows=((("need.occurrence", _CELL),), (("need.run", {k: v for k, v in _HELD.items() if k != "hour"}),)),
+)
+_MOVED = same("job_id", "container_id", "usage_pattern_id", "hour")
+TRANSFER = Lineage(
+    "repartition.transfer",
+    key=("network_id", "job_id", "container_id", "usage_pattern_id", "hour"),
+    row="The data of a cell that crosses a network, each hour.",
+    reads=(Row("networks", same("network_id"), same("bandwidth_energy_intensity")),),
+    made={"data_transferred": Total("repartition.cell", "data_transferred", _MOVED, words="Data of the cell.")},
+    formulas=(network.energy,),
+)
+
+
+_OWN = ("source_kind", "source_id", "phase", "stream", "job_id", "container_id", "usage_pattern_id")
+_WHO = same("job_id", "container_id", "usage_pattern_id")
+_SERVER_HOUR, _STORAGE_HOUR = {"server_id": "source_id", "hour": "hour"}, {"storage_id": "source_id", "hour": "hour"}
+_OF_SERVER, _OF_STORAGE = col.source_kind == "server", col.source_kind == "storage"
+_FIXED, _MADE = col.server_type == "on-premise", col.phase == "manufacturing"
+_NOBODY = col.stream == "unallocated"
+_OF_DEVICE = Row(
+    "repartition.device_step", {"device_id": "source_id", **same("usage_pattern_id", "container_id", "hour")}
+)
+_READS = (
+    Row("derived.server", {"server_id": "source_id"}, same("server_type")),
+    Row("derived.server", {"storage_id": "source_id"}, {"storage_server_id": "server_id"}),
+    Row("repartition.cell", {"server_id": "source_id", **_WHO, "hour": "hour"}, same("demand")),
+    Row(
+        "repartition.server_hour",
+        _SERVER_HOUR,
+        {
+            **same("idle", "fabrication_per_demand", "idle_per_demand", "load_per_demand"),
+            "provisioned": "fabrication",
+        },
+    ),
+    Row(
+        "repartition.cell",
+        {"server_id": "storage_server_id", **_WHO, "hour": "hour"},
+        same("cumulative_storage_need"),
+    ),
+    Row("repartition.storage_hour", _STORAGE_HOUR, same("retention_per_tb", "baseline")),
+    Row("repartition.transfer", {"network_id": "source_id", **_WHO, "hour": "hour"}, same("energy")),
+    Row("energy.grid", same("usage_pattern_id", "hour"), same("carbon_intensity")),
+)
+_SHARES = (
+    At(Row("repartition.share", {"server_id": "source_id", **_WHO}), "constant_share", when=_OF_SERVER),
+    At(Row("repartition.share", {"server_id": "storage_server_id", **_WHO}), "baseline_share"),
+)
+_WAYS: tuple[Way, ...] = (
+    At(Row("energy.server", _SERVER_HOUR), "instances_fabrication_footprint", when=_NOBODY & _OF_SERVER & _MADE),
+    At(Row("energy.server", _SERVER_HOUR), "energy_footprint", when=_NOBODY & _OF_SERVER),
+    At(Row("energy.storage", _STORAGE_HOUR), "instances_fabrication_footprint", when=_NOBODY),
+    At(_OF_DEVICE, "instances_fabrication_footprint", when=(col.source_kind == "device") & _MADE),
+    At(_OF_DEVICE, "energy_footprint", when=col.source_kind == "device"),
+    Made(transfer, when=col.source_kind == "network"),
+    Made(retention, when=col.stream == "retention"),
+    Made(partial(steady, stream="baseline"), when=col.stream == "baseline"),
+    Made(load, when=col.stream == "load"),
+    Made(partial(steady, stream="provisioned"), when=(col.stream == "provisioned") & _FIXED),
+    Made(partial(steady, stream="idle"), when=(col.stream == "idle") & _FIXED),
+    Made(provisioned, when=col.stream == "provisioned"),
+    Made(idle, when=col.stream == "idle"),
+)
+HOURLY = Lineage(
+    "repartition.hourly_footprint",
+    key=(*_OWN, "hour"),
+    row="What a row of repartition.footprint is made of in one hour of its day or month.",
+    reads=_READS,
+    made={"footprint": _WAYS, "constant_share": _SHARES},
+)
+LINEAGE = Lineage(
+    "repartition.footprint",
+    reads=_READS,
+    made={
+        "footprint": (
+            Rule("hours_of_period", "Sum over the hours of the day or month.", when=col.attribution_grain != "hour"),
+            *_WAYS,
+        ),
+        "constant_share": _SHARES,
+    },
+)

@@ -9,6 +9,7 @@ from polars import col
 from pipeline.constants import G_PER_KG
 from pipeline.series import LIST, beside, from_rows, hour_index
 from pipeline.stages.expressions import guarded
+from pipeline.stages.lineage import Lineage, Row, Rule, Total, same
 
 SERVER_LISTS = ["weight_sum", "demand_sum", "compute_binds", "ram_binds", "guarded_raw", "fabrication", "idle",
                 "fabrication_per_demand", "idle_per_demand", "load_per_demand"]  # fmt: skip
@@ -37,6 +38,97 @@ def binding_demand_sum() -> pl.Expr:
     )
 
 
+def ram_binds() -> pl.Expr:
+    """1 where RAM decides the number of instances, 0 where compute does. [1]"""
+    return 1 - col.compute_binds
+
+
+def services_weight() -> pl.Expr:
+    """Weight of the base consumption of the services in use, on all instances. [1]"""
+    return col.base_weight.fill_null(0.0) * col.nb_of_instances
+
+
+def services_compute_demand() -> pl.Expr:
+    """Demand for compute of the services in use, on all instances. [1]"""
+    return col.base_compute_demand.fill_null(0.0) * col.nb_of_instances
+
+
+def services_ram_demand() -> pl.Expr:
+    """Demand for RAM of the services in use, on all instances. [1]"""
+    return col.base_ram_demand.fill_null(0.0) * col.nb_of_instances
+
+
+def guarded_raw() -> pl.Expr:
+    """Instances asked for, rounding noise left out. [1]"""
+    return guarded(col.raw_nb_of_instances)
+
+
+def fabrication() -> pl.Expr:
+    """Embodied carbon of the server's instances. [kg]"""
+    return col.instances_fabrication_footprint
+
+
+def idle() -> pl.Expr:
+    """Idle energy * carbon intensity. [kg]"""
+    return col.idle_energy * col.carbon_intensity / G_PER_KG
+
+
+def load() -> pl.Expr:
+    """Load energy * carbon intensity. [kg]"""
+    return col.load_energy * col.carbon_intensity / G_PER_KG
+
+
+def demand_sum(attribution_key: str) -> pl.Expr:
+    """Demand of all jobs, by the setting attribution_key: their weights, or what they take of the binding resource. [1]"""
+    return binding_demand_sum() if attribution_key == "binding" else col.weight_sum
+
+
+def base_weight() -> pl.Expr:
+    """The service's base consumption as part of an instance's compute plus part of its RAM. [1]"""
+    return col.base_compute_consumption / col.compute + col.base_ram_consumption / col.ram
+
+
+def base_compute_demand() -> pl.Expr:
+    """The service's base compute as part of the compute that an instance has for jobs. [1]"""
+    return col.base_compute_consumption / col.available_compute_per_instance
+
+
+def base_ram_demand() -> pl.Expr:
+    """The service's base RAM as part of the RAM that an instance has for jobs. [1]"""
+    return col.base_ram_consumption / col.available_ram_per_instance
+
+
+def base_weight_rate() -> pl.Expr:
+    """Weight of the service's base consumption on all instances, per invocation in flight. [1]"""
+    return col.base_weight * col.nb_of_instances / col.job_volume
+
+
+def base_demand_rate() -> pl.Expr:
+    """Demand of the service for the binding resource on all instances, per invocation in flight. [1]"""
+    base = pl.when(col.compute_binds == 1).then(col.base_compute_demand).otherwise(col.base_ram_demand)
+    return base * col.nb_of_instances / col.job_volume
+
+
+def fabrication_per_demand() -> pl.Expr:
+    """Embodied carbon of the hour per unit of demand; none where nobody demands. [kg]"""
+    return _per_demand("fabrication")
+
+
+def idle_per_demand() -> pl.Expr:
+    """Carbon of being on per unit of demand; none where nobody demands. [kg]"""
+    return _per_demand("idle")
+
+
+def load_per_demand() -> pl.Expr:
+    """Carbon of the work per unit of demand; none where nobody demands. [kg]"""
+    return _per_demand("load")
+
+
+def any_demand() -> pl.Expr:
+    """Whether anything is demanded in the whole period."""
+    return col.period_demand > 0
+
+
 def _per_demand(footprint: str) -> pl.Expr:
     return pl.when(col.demand_sum > 0).then(pl.col(footprint) / col.demand_sum).otherwise(0.0)
 
@@ -54,9 +146,9 @@ def _installed(
             validate="m:1",
         )
         .with_columns(
-            base_weight=col.base_compute_consumption / col.compute + col.base_ram_consumption / col.ram,
-            base_compute_demand=col.base_compute_consumption / col.available_compute_per_instance,
-            base_ram_demand=col.base_ram_consumption / col.available_ram_per_instance,
+            base_weight=base_weight(),
+            base_compute_demand=base_compute_demand(),
+            base_ram_demand=base_ram_demand(),
         )
         .select("service_id", "server_id", "base_weight", "base_compute_demand", "base_ram_demand")
     )
@@ -102,20 +194,20 @@ def of_servers(
         .with_columns(
             own_weights=own_weights(),
             compute_binds=compute_binds(),
-            services_weight=col.base_weight.fill_null(0.0) * col.nb_of_instances,
-            services_compute_demand=col.base_compute_demand.fill_null(0.0) * col.nb_of_instances,
-            services_ram_demand=col.base_ram_demand.fill_null(0.0) * col.nb_of_instances,
-            guarded_raw=guarded(col.raw_nb_of_instances),
-            fabrication="instances_fabrication_footprint",
-            idle=col.idle_energy * col.carbon_intensity / G_PER_KG,
-            load=col.load_energy * col.carbon_intensity / G_PER_KG,
+            services_weight=services_weight(),
+            services_compute_demand=services_compute_demand(),
+            services_ram_demand=services_ram_demand(),
+            guarded_raw=guarded_raw(),
+            fabrication=fabrication(),
+            idle=idle(),
+            load=load(),
         )
-        .with_columns(weight_sum=weight_sum(), ram_binds=1 - col.compute_binds)
-        .with_columns(demand_sum=binding_demand_sum() if attribution_key == "binding" else col.weight_sum)
+        .with_columns(weight_sum=weight_sum(), ram_binds=ram_binds())
+        .with_columns(demand_sum=demand_sum(attribution_key))
         .with_columns(
-            fabrication_per_demand=_per_demand("fabrication"),
-            idle_per_demand=_per_demand("idle"),
-            load_per_demand=_per_demand("load"),
+            fabrication_per_demand=fabrication_per_demand(),
+            idle_per_demand=idle_per_demand(),
+            load_per_demand=load_per_demand(),
         )
     )
     series = (
@@ -125,23 +217,20 @@ def of_servers(
             *SERVER_LISTS,
             start=hour_index(col.hour.first()),
             instances=col.nb_of_instances.max(),
-            any_demand=col.demand_sum.sum() > 0,
+            period_demand=col.demand_sum.sum(),
         )
     )
-    series = series.with_columns(_provision_rates(attribution_key))
+    series = series.with_columns(_provision_rates(attribution_key), any_demand=any_demand())
     per_use = used.join(rows.select(*key, "nb_of_instances", "compute_binds"), on=key, validate="m:1").with_columns(
-        base_weight_rate=col.base_weight * col.nb_of_instances / col.job_volume,
-        base_demand_rate=pl.when(col.compute_binds == 1).then(col.base_compute_demand).otherwise(col.base_ram_demand)
-        * col.nb_of_instances
-        / col.job_volume,
+        base_weight_rate=base_weight_rate(),
+        base_demand_rate=base_demand_rate(),
     )
     return series, from_rows(per_use, ["service_id"], ["base_weight_rate", "base_demand_rate"])
 
 
 def footprints_of_being_on(energy: pl.LazyFrame) -> pl.LazyFrame:
     """Rows of a server's carbon that does not depend on its load: `provisioned` and `idle`. [kg]"""
-    idle = col.idle_energy * col.carbon_intensity / G_PER_KG
-    return energy.select("server_id", "hour", provisioned="instances_fabrication_footprint", idle=idle)
+    return energy.select("server_id", "hour", provisioned="instances_fabrication_footprint", idle=idle())
 
 
 def _provision_rates(attribution_key: str) -> pl.Expr:
@@ -186,3 +275,60 @@ def with_service(
     alone = series.filter(col.service_id.is_null()).with_columns(pl.col(own).alias(into))
     served = beside(series.filter(col.service_id.is_not_null()), values, rates, ["service_id"], [rate])
     return pl.concat([alone, served.with_columns(formula.alias(into)).drop(rate)])
+
+
+_SERVER, _SERVER_HOUR = same("server_id"), same("server_id", "hour")
+_CAPACITY = Row("instances.capacity", _SERVER, same("available_compute_per_instance", "available_ram_per_instance"))
+_SIZE = Row("derived.server", _SERVER, same("compute", "ram"))
+
+
+def _of_services(column: str, words: str) -> Total:
+    return Total("repartition.service_hour", column, _SERVER_HOUR, where=col.job_volume > 0, words=words, unit="1")
+
+
+LINEAGE = Lineage(
+    "repartition.server_hour",
+    key=("server_id", "hour"),
+    row="What the repartition takes from a server, each hour.",
+    reads=(
+        Row("need.server", _SERVER_HOUR),
+        Row("instances.server", _SERVER_HOUR),
+        Row("energy.server", _SERVER_HOUR, same("idle_energy", "load_energy", "carbon_intensity", "instances_fabrication_footprint")),
+        _SIZE,
+        _CAPACITY,
+    ),
+    made={
+        "base_weight": _of_services("base_weight", "Base consumption of the services in use, per instance."),
+        "base_compute_demand": _of_services("base_compute_demand", "Base compute of the services in use, per instance."),
+        "base_ram_demand": _of_services("base_ram_demand", "Base RAM of the services in use, per instance."),
+        "period_demand": Total("repartition.server_hour", "demand_sum", _SERVER, words="Demand of all jobs in all hours."),
+        "provision_rate": Rule(
+            "provision_rate",
+            "What one unit of demand in the hour takes of an on-premise server's provisioned and idle carbon: "
+            "1 / demand of the period (attribution_key weight), or who caused the peak pays (binding): "
+            "the sum, over the tiers of instances that the hour reaches, of 1 / (tiers * demand in the hours of the tier).",
+            "1",
+        ),
+    },
+    formulas=(
+        own_weights, compute_binds, ram_binds, weight_sum, binding_demand_sum, services_weight, services_compute_demand,
+        services_ram_demand, guarded_raw, fabrication, idle, load, demand_sum, fabrication_per_demand, idle_per_demand,
+        load_per_demand, any_demand,
+    ),
+    rows=((("need.server", _SERVER_HOUR),),),
+)  # fmt: skip
+SERVICES = Lineage(
+    "repartition.service_hour",
+    key=("service_id", "server_id", "hour"),
+    row="What the repartition takes from a service, each hour.",
+    reads=(
+        Row("derived.service", same("service_id"), same("base_compute_consumption", "base_ram_consumption")),
+        _SIZE,
+        _CAPACITY,
+        Row("need.service", same("service_id", "hour")),
+        Row("instances.server", _SERVER_HOUR, same("nb_of_instances")),
+        Row("repartition.server_hour", _SERVER_HOUR, same("compute_binds")),
+    ),
+    formulas=(base_weight, base_compute_demand, base_ram_demand, base_weight_rate, base_demand_rate),
+    rows=((("derived.service", same("service_id", "server_id")), ("need.service", same("service_id", "hour"))),),
+)

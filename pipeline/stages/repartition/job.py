@@ -6,6 +6,7 @@ from polars import col
 from pipeline.series import LIST, added, aligned, beside, from_rows, rows_of
 from pipeline.stages import expressions
 from pipeline.stages.energy.grid import with_intensity
+from pipeline.stages.lineage import At, Lineage, Row, Rule, Total, same
 from pipeline.tables import OUTPUTS
 
 TABLE = OUTPUTS["repartition.job"]
@@ -44,19 +45,28 @@ def usage_share() -> pl.Expr:
     return expressions.share(col.usage_weight, col.usage_weight_sum, col.usage_period_sum)
 
 
+def times_through() -> pl.Expr:
+    """Times the journey goes through the container * invocations each time. [1]"""
+    return col.times_in_journey * col.times_in_container
+
+
 def of_journeys(
     cells: pl.LazyFrame, under_way: pl.LazyFrame, grid: pl.LazyFrame, intensity: pl.LazyFrame, *, hourly: bool
 ) -> pl.LazyFrame:
     """Series of both weights per job and step or server need (`cells`: derived.cell; `under_way`: per pattern and journey)."""
-    through = cells.group_by(*BY, "usage_pattern_id", "journey_id").agg(
-        times_through=(col.times_in_journey * col.times_in_container).sum()
-    )
+    through = cells.group_by(*BY, "usage_pattern_id", "journey_id").agg(times_through=times_through().sum())
     lit_up = with_intensity(under_way, "under_way", grid, intensity, hourly=hourly).select(
         "usage_pattern_id", "journey_id", "start", "under_way", "carbon_intensity"
     )
     each = through.join(lit_up, on=["usage_pattern_id", "journey_id"], validate="m:1")
     each = each.with_columns(fabrication_weight=fabrication_weight()).with_columns(usage_weight=usage_weight())
-    return added(each.select(*BY, "start", *WEIGHTS), BY, WEIGHTS)
+    return added(pl.concat([each.select(*BY, "start", *WEIGHTS), without_weights(cells)]), BY, WEIGHTS)
+
+
+def without_weights(containers: pl.LazyFrame) -> pl.LazyFrame:
+    """Empty series for every container, so that one which never weighs anything still stands beside its siblings, with zeros."""
+    empty = pl.lit([], dtype=LIST)
+    return containers.select(BY).unique().select(*BY, start=pl.lit(0, pl.Int64), **dict.fromkeys(WEIGHTS, empty))
 
 
 def of_direct(direct: pl.LazyFrame, container_weights: pl.LazyFrame) -> pl.LazyFrame:
@@ -71,7 +81,7 @@ def of_direct(direct: pl.LazyFrame, container_weights: pl.LazyFrame) -> pl.LazyF
         col.request_duration > 0
     )
     counted = others.select(*BY, "start", fabrication_weight="avg_occurrences", usage_weight="avg_occurrences")
-    return pl.concat([weighed, added(counted, BY, WEIGHTS)])
+    return added(pl.concat([weighed, counted, without_weights(direct)]), BY, WEIGHTS)
 
 
 def build(weights: pl.LazyFrame) -> pl.LazyFrame:
@@ -119,3 +129,85 @@ def rows(series: pl.LazyFrame) -> pl.LazyFrame:
         usage_share=usage_share(),
     )
     return shared.select(list(TABLE.columns))
+
+
+_THROUGH = ("job_id", "container_id", "usage_pattern_id", "journey_id")
+THROUGH = Lineage(
+    "repartition.journey",
+    key=(*_THROUGH, "hour"),
+    row="What a journey under way in a usage pattern weighs for one of its containers, each hour.",
+    reads=(
+        Row("need.under_way", same("usage_pattern_id", "journey_id", "hour"), missing=0.0),
+        Row("energy.grid", same("usage_pattern_id", "hour"), same("carbon_intensity")),
+    ),
+    made={
+        "times_through": Total(
+            "derived.cell",
+            times_through,
+            same(*_THROUGH),
+            words="Invocations per journey under way, through the container.",
+        )
+    },
+    formulas=(fabrication_weight, usage_weight),
+    rows=((("derived.cell", same(*_THROUGH)),),),
+)
+_CONTAINER_HOUR = same("job_id", "container_id", "hour")
+_CELLS = same("job_id", "server_id", "container_id", "hour")
+_SIBLINGS = same("job_id", "server_id", "hour")
+_PERIOD = same("job_id", "server_id")
+
+
+def _weight(column: str, over: str) -> tuple[At | Total, ...]:
+    """The ways to a weight: observed runs, given, direct occurrences, journeys."""
+    return (
+        Total(
+            "repartition.cell",
+            "demand_held",
+            _CELLS,
+            words="Observed runs: demand of the user's runs, as parts of an instance.",
+            when=col.request_duration.is_null(),
+        ),
+        At(
+            Row("container_weights", same("container_id", "hour"), missing=0.0),
+            column,
+            when=col.is_direct & (col.times_weighed > 0),
+        ),
+        Total(
+            "repartition.cell",
+            "avg_occurrences",
+            _CELLS,
+            words="Direct occurrences: invocations in flight.",
+            when=col.is_direct,
+        ),
+        Total("repartition.journey", column, _CONTAINER_HOUR, words=over),
+    )
+
+
+LINEAGE = Lineage(
+    "repartition.job",
+    reads=(Row("derived.job", same("job_id", "server_id"), same("request_duration")),),
+    made={
+        "is_direct": Rule("is_direct", "Whether the container stands in the table `occurrences`."),
+        "times_weighed": Total(
+            "container_weights",
+            "fabrication_weight",
+            same("container_id"),
+            kind="count",
+            words="Rows of container_weights.",
+            unit="1",
+        ),
+        "fabrication_weight": _weight("fabrication_weight", "Sum over the journeys that go through the container."),
+        "usage_weight": _weight(
+            "usage_weight",
+            "Sum over the journeys that go through the container, each times its country's carbon intensity.",
+        ),
+        "fabrication_weight_sum": Total("repartition.job", "fabrication_weight", _SIBLINGS),
+        "usage_weight_sum": Total("repartition.job", "usage_weight", _SIBLINGS),
+        "fabrication_period_sum": Total(
+            "repartition.job", "fabrication_weight", _PERIOD, words="Weights of all containers in all hours."
+        ),
+        "usage_period_sum": Total(
+            "repartition.job", "usage_weight", _PERIOD, words="Weights of all containers in all hours."
+        ),
+    },
+)

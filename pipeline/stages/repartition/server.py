@@ -5,6 +5,7 @@ from polars import col
 
 from pipeline.series import LIST, added, aligned, beside, rows_of, stretches
 from pipeline.stages import expressions
+from pipeline.stages.lineage import Lineage, Made, Row, Total, same
 from pipeline.stages.repartition.hours import with_service
 from pipeline.tables import OUTPUTS
 
@@ -20,6 +21,11 @@ def own_weight() -> pl.Expr:
 def weight() -> pl.Expr:
     """The own weight, and for a service's job its part of the service's base consumption on all instances. [1]"""
     return col.own_weight + col.avg_occurrences * col.base_weight_rate
+
+
+def weight_alone() -> pl.Expr:
+    """The own weight: the job is sent to no service. [1]"""
+    return col.own_weight
 
 
 def weight_sum() -> pl.Expr:
@@ -73,3 +79,33 @@ def rows(series: pl.LazyFrame, columns: list[str]) -> pl.LazyFrame:
     """One row per server, job and hour, with these of the table's columns."""
     hourly = rows_of(series.with_columns(weight_sum=weight_sum()), ["weight", "weight_sum"])
     return hourly.with_columns(share=share()).select(columns)
+
+
+_JOB = same("server_id", "job_id")
+_SIZE = Row("derived.server", same("server_id"), same("compute", "ram"))
+_SERVICE = (
+    Row("derived.job", _JOB, same("service_id", "request_duration")),
+    Row("repartition.service_hour", same("service_id", "server_id", "hour"), missing=0.0),
+)
+
+
+LINEAGE = Lineage(
+    "repartition.server",
+    reads=(
+        Row("repartition.job_hour", {**_JOB, "hour": "hour"}, same("avg_occurrences", "compute_need", "ram_need")),
+        _SIZE,
+        *_SERVICE,
+    ),
+    made={
+        "weight": (Made(weight, when=col.service_id.is_not_null()), Made(weight_alone)),
+        "weight_sum": Total(
+            "repartition.server",
+            "weight",
+            same("server_id", "hour"),
+            words="Sum of the weights of all jobs of the server.",
+        ),
+        "period_sum": Total(
+            "repartition.server_hour", "weight_sum", same("server_id"), words="Weights of all jobs in all hours."
+        ),
+    },
+)

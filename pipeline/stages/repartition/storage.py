@@ -5,6 +5,7 @@ from polars import col
 
 from pipeline.series import hour_index, rows_of
 from pipeline.stages import expressions
+from pipeline.stages.lineage import Lineage, Made, Row, Total, same
 from pipeline.tables import OUTPUTS
 
 TABLE = OUTPUTS["repartition.storage"]
@@ -32,6 +33,27 @@ def share() -> pl.Expr:
     return expressions.share(col.weight, col.weight_sum, col.period_sum)
 
 
+def deployed() -> pl.Expr:
+    """Instances * capacity of one. [TB_stored]"""
+    return col.nb_of_instances * col.storage_capacity
+
+
+def retention_per_tb() -> pl.Expr:
+    """Embodied carbon of the hour per capacity deployed; none where there is none. [kg/TB_stored]"""
+    return pl.when(deployed() > 0).then(col.instances_fabrication_footprint / deployed()).otherwise(0.0)
+
+
+def baseline() -> pl.Expr:
+    """Embodied carbon of the capacity that no job's data takes: unused capacity and base need. [kg]"""
+    unused = (deployed() - col.held).clip(0.0) / deployed()
+    return pl.when(deployed() > 0).then(col.instances_fabrication_footprint * unused).otherwise(0.0)
+
+
+def number_of_jobs() -> pl.Expr:
+    """Jobs of the server, those that never run included. [1]"""
+    return col.modelled_jobs + col.applications
+
+
 def of_storages(
     need: pl.LazyFrame, instances: pl.LazyFrame, energy: pl.LazyFrame, backing: pl.LazyFrame
 ) -> pl.LazyFrame:
@@ -42,13 +64,8 @@ def of_storages(
         .join(energy, on=key, validate="1:1")
         .join(backing, on="storage_id", validate="m:1")
     )
-    capacity = col.nb_of_instances * col.storage_capacity
     made = rows.with_columns(shared=shared()).with_columns(
-        weight_sum=weight_sum(),
-        retention_per_tb=pl.when(capacity > 0).then(col.instances_fabrication_footprint / capacity).otherwise(0.0),
-        baseline=pl.when(capacity > 0)
-        .then(col.instances_fabrication_footprint * ((capacity - col.held).clip(0.0) / capacity))
-        .otherwise(0.0),
+        weight_sum=weight_sum(), retention_per_tb=retention_per_tb(), baseline=baseline()
     )
     lists = ["shared", "weight_sum", "retention_per_tb", "baseline"]
     return (
@@ -69,3 +86,50 @@ def rows(series: pl.LazyFrame) -> pl.LazyFrame:
     """One row per storage, job and hour."""
     hourly = rows_of(series, ["weight", "weight_sum"])
     return hourly.with_columns(share=share()).select(list(TABLE.columns))
+
+
+_STORAGE, _STORAGE_HOUR = same("storage_id"), same("storage_id", "hour")
+STORAGE_HOUR = Lineage(
+    "repartition.storage_hour",
+    key=("storage_id", "hour"),
+    row="What the repartition takes from a storage, each hour.",
+    reads=(
+        Row("need.storage", _STORAGE_HOUR),
+        Row("instances.storage", _STORAGE_HOUR),
+        Row("energy.storage", _STORAGE_HOUR),
+        Row("storages", _STORAGE, same("storage_capacity", "base_storage_need")),
+    ),
+    made={
+        "held": Total("need.storage_job", "cumulative_storage_need", _STORAGE_HOUR, words="Data of all jobs kept."),
+    },
+    formulas=(shared, weight_sum, retention_per_tb, baseline),
+    rows=((("need.storage", _STORAGE_HOUR),),),
+)
+NUMBER_OF_JOBS = {
+    "modelled_jobs": Total(
+        "derived.job", "job_id", same("server_id"), kind="count", words="Modelled jobs of the server.", unit="1"
+    ),
+    "applications": Total(
+        "need.run",
+        "application",
+        same("server_id"),
+        kind="count of different",
+        words="Applications seen on the server.",
+        unit="1",
+    ),
+}
+LINEAGE = Lineage(
+    "repartition.storage",
+    reads=(
+        Row("need.storage_job", same("storage_id", "job_id", "hour")),
+        Row("repartition.storage_hour", _STORAGE_HOUR, same("shared", "held", "weight_sum")),
+        Row("derived.server", _STORAGE, same("server_id")),
+    ),
+    made={
+        "number_of_jobs": Made(number_of_jobs),
+        **NUMBER_OF_JOBS,
+        "period_sum": Total(
+            "repartition.storage_hour", "weight_sum", _STORAGE, words="Weights of all jobs in all hours."
+        ),
+    },
+)
