@@ -156,7 +156,7 @@ def prepare(model: Model) -> Upstream:
         cell_spans=cell_spans,
         job_spans=job_spans,
         spans=plan.server_spans(job_spans.lazy(), observed).collect(),
-        model_hours=_model_hours(usage, cell_spans, job_spans, observed.collect()),
+        model_hours=_model_hours(usage, cell_spans, job_spans, runs),
     )
 
 
@@ -171,9 +171,10 @@ def _model_hours(
     usage: pl.DataFrame, cells: pl.DataFrame, jobs: pl.DataFrame, runs: pl.DataFrame
 ) -> tuple[int, int] | None:
     index = pl.col("hour").dt.timestamp("ms") // run.HOUR_MS
+    seen = runs.filter((col.run_hours > 0) | (col.runs_started > 0))  # the hours of need.job: a run may take no time
     pairs = [
-        usage.select(first=index.min(), end=index.max() + 1),
-        *(f.select(pl.col("first").min(), pl.col("end").max()) for f in (cells, jobs, runs)),
+        *(f.select(first=index.min(), end=index.max() + 1) for f in (usage, seen)),
+        *(f.select(pl.col("first").min(), pl.col("end").max()) for f in (cells, jobs)),
     ]
     every = pl.concat(pairs).drop_nulls()
     return None if every.is_empty() else (every["first"].min(), every["end"].max())  # type: ignore[return-value]
