@@ -54,12 +54,13 @@ def chosen_tables(text: str) -> frozenset[str]:
     """The output tables that the setting `tables` names; ValueError for a name that is none."""
     if text == "all":
         return frozenset(OUTPUTS)
+    derived = {name for name in OUTPUTS if name.startswith("derived.")}  # small, and views compute from them
     if text == "core":
-        return frozenset(CORE_TABLES)
+        return frozenset(derived.union(CORE_TABLES))
     names = {name.strip() for name in text.split(",")}
     if unknown := names - set(OUTPUTS):
         raise ValueError(f"all, core, or names of output tables, not {', '.join(sorted(unknown))}")
-    return frozenset(names)
+    return frozenset(names | derived)
 
 
 def load(model: Path | None, flags: dict[str, Any]) -> Settings:
