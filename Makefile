@@ -6,7 +6,6 @@ UV := .tools/bin/uv
 PYTHON := .venv/bin/python
 WATTROW := .venv/bin/wattrow
 STAMP := .venv/.stamp
-SQL ?= sql/examples/idle_share.sql
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_ROOT_USER_ACTION := ignore
@@ -31,28 +30,27 @@ $(STAMP): uv.lock pyproject.toml | $(UV)
 	@touch $@
 
 .PHONY: run
-run: $(STAMP) build/example/.stamp ## The example of the reference pages: run it, print its values and where they are
-	$(WATTROW) run build/example --out out/example
+run: $(STAMP) ## The example of the reference pages: run it, print its values and where they are
+	$(WATTROW) run data/example --out out/example
 	$(PYTHON) data/print_example.py out/example
 
-build/example/.stamp: data/make_example.py $(wildcard data/example/*) | $(STAMP)
-	$(PYTHON) data/make_example.py build/example
-	@touch $@
+OBSERVED := --servers data/observed/places.csv --horizon 2026-03-29T12:00:00Z --model build/observed
 
 .PHONY: run-observed
 run-observed: $(STAMP) ## UCloud, CryoSPARC and Slurm records to the same tables
 	rm -rf build/observed
 	mkdir -p build/observed
-	cp data/observed/model/* build/observed/
-	$(WATTROW) import ucloud data/observed/ucloud_jobs.json --model build/observed --servers data/observed/places.csv --horizon 2026-03-09T00:00:00Z
-	$(WATTROW) import cryosparc data/observed/cryosparc_jobs.json --model build/observed --servers data/observed/places.csv --horizon 2026-03-09T00:00:00Z
-	$(WATTROW) import slurm data/observed/sacct.txt --model build/observed --servers data/observed/places.csv --timezone Europe/Copenhagen --horizon 2026-03-09T00:00:00Z
+	cp data/observed/model/*.csv build/observed/
+	$(WATTROW) import slurm data/observed/sacct.txt $(OBSERVED) --timezone Europe/Copenhagen
+	$(WATTROW) import cryosparc data/observed/cryosparc_jobs.json $(OBSERVED)
+	$(WATTROW) import ucloud data/observed/ucloud_jobs.jsonl $(OBSERVED)
 	$(WATTROW) run build/observed --out out/observed
-	$(WATTROW) query out/observed data/observed/who_used_what.sql
+	$(WATTROW) query out/observed data/observed/who_used_what.sql --format table
+	$(WATTROW) query out/observed data/observed/counted_twice.sql --format table
 
 .PHONY: query
 query: out/example/current ## SQL over the example: a prompt, or make query SQL="SELECT ..." (or a file)
-	$(WATTROW) query out/example $(if $(filter command line environment,$(origin SQL)),"$(SQL)")
+	$(WATTROW) query out/example $(if $(SQL),"$(SQL)")
 
 out/example/current:
 	@$(MAKE) --no-print-directory run

@@ -1,179 +1,92 @@
-"""Observed runs from their logs to published hours: nothing of a run is lost or invented, and real logs give their known answers."""
+"""data/observed: records of three systems through the commands of `make run-observed`."""
 
-from datetime import UTC, datetime, timedelta
+import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from pipeline import settings as run_settings
-from pipeline.errors import InputError
-from pipeline.importers.slurm import import_slurm
-from pipeline.importers.swf import import_swf
-from pipeline.run import run
-from pipeline.stages.need import run as need_run
-from pipeline.tables import INPUTS
+from data.make_observed import main as make_observed
 
-TRACES = Path(__file__).parents[2] / "shared" / "data" / "traces"
-needs_traces = pytest.mark.skipif(not TRACES.exists(), reason="no ../shared beside the project")
-FIRST = datetime(2026, 3, 1, tzinfo=UTC)
-ZONES = ("UTC", "Europe/Copenhagen", "Asia/Kolkata", "Australia/Lord_Howe", "America/St_Johns")
+ROOT = Path(__file__).parents[1]
+OBSERVED = ROOT / "data/observed"
 
 
-def runs_table(rows: list[dict[str, object]]) -> pl.LazyFrame:
-    """job_runs with what a run needs, everything else empty."""
-    held = {"source": "test", "server_id": "s", "application": "a", "project": "p", "user": "u"}
-    columns = [c for c in INPUTS["job_runs"].columns if any(c in row for row in rows) or c in held]
-    schema = {c: INPUTS["job_runs"].columns[c].dtype for c in columns}
-    made = pl.DataFrame([{**held, **row} for row in rows], schema=schema)
-    return pl.concat([INPUTS["job_runs"].empty(), made], how="diagonal").lazy()
+def wattrow(*arguments: object) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", "pipeline.cli", *map(str, arguments)], check=False, cwd=ROOT, capture_output=True, text=True, timeout=120
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return done.stdout + done.stderr
 
 
-def published(rows: list[dict[str, object]]) -> pl.DataFrame:
-    """Rows of need.run for these runs."""
-    filled = runs_table(rows).with_columns(
-        pl.col("cpu_cores", "gpus", "ram", "data_transferred", "data_stored").fill_null(0.0)
-    )
-    intervals = need_run.held_intervals(
-        filled, INPUTS["job_run_intervals"].empty().lazy(), INPUTS["log_horizons"].empty().lazy()
-    )
-    return need_run.build(intervals).collect()
+def recipe(target: str) -> list[str]:
+    """The commands of a make target."""
+    text = (ROOT / "Makefile").read_text(encoding="utf-8")
+    options = re.search(r"^OBSERVED := (.*)$", text, re.MULTILINE)
+    found = re.search(rf"^{target}:.*\n((?:\t.*\n)+)", text, re.MULTILINE)
+    assert options
+    assert found
+    lines = [line.strip() for line in found[1].splitlines()]
+    return [line.replace("$(OBSERVED)", options[1]) for line in lines if line.startswith("$(WATTROW)")]
 
 
-spans = st.tuples(
-    st.integers(0, 60 * 24 * 3_600_000),
-    st.integers(0, 9 * 24 * 3_600_000),
-    st.sampled_from([1.0, 0.5, 3.0, 64.0, 1 / 7]),
-    st.sampled_from(ZONES),
-)
+@pytest.fixture(scope="module")
+def out(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """The recipe of make run-observed, in a folder of its own, and what it printed."""
+    folder = tmp_path_factory.mktemp("observed")
+    (folder / "model").mkdir()
+    for table in (OBSERVED / "model").glob("*.csv"):
+        shutil.copy(table, folder / "model")
+    printed = ""
+    for line in recipe("run-observed"):
+        words = line.removeprefix("$(WATTROW) ").split()
+        places = {"build/observed": folder / "model", "out/observed": folder / "out"}
+        printed += wattrow(*(places.get(word, word) for word in words))
+    return folder / "out", printed
 
 
-@settings(max_examples=60, deadline=None)
-@given(st.lists(spans, min_size=1, max_size=8))
-def test_overlap_summed_over_hours_is_the_duration_whatever_the_zone(drawn: list[tuple[int, int, float, str]]) -> None:
-    rows: list[dict[str, object]] = []
-    for i, (begin, length, cores, zone) in enumerate(drawn):
-        start = (FIRST + timedelta(milliseconds=begin)).astimezone(ZoneInfo(zone))
-        end = (start.astimezone(UTC) + timedelta(milliseconds=length)).astimezone(ZoneInfo(zone))
-        rows.append(
-            {
-                "run_id": f"r{i}",
-                "started_at": start.astimezone(UTC),
-                "ended_at": end.astimezone(UTC),
-                "cpu_cores": cores,
-            }
-        )
-    hours = published(rows)
-    assert hours["run_hours"].sum() == pytest.approx(
-        sum(length for _, length, _, _ in drawn) / 3_600_000, rel=1e-12, abs=1e-12
-    )
-    assert hours["core_hours"].sum() == pytest.approx(
-        sum(length * cores for _, length, cores, _ in drawn) / 3_600_000, rel=1e-12, abs=1e-12
-    )
-    assert (hours["runs_started"].sum(), hours["runs_ended"].sum()) == (len(drawn), len(drawn))
-    assert hours.group_by("hour").len()["len"].max() == 1
+def held(out: Path, **of: str) -> float:
+    rows = pl.read_parquet(out / "current/need/run/*.parquet")
+    return float(rows.cast(dict.fromkeys(of, pl.String)).filter(**of)["core_hours"].sum())
 
 
-def test_an_idle_hour_between_two_runs_has_no_row_and_leaves_no_residue() -> None:
-    long, short = timedelta(hours=2, minutes=20), timedelta(minutes=10)
-    hours = published(
-        [
-            {"run_id": "a", "started_at": FIRST, "ended_at": FIRST + long, "cpu_cores": 3.0, "ram": 15.625},
-            {
-                "run_id": "b",
-                "started_at": FIRST + 4 * timedelta(hours=1),
-                "ended_at": FIRST + 4 * timedelta(hours=1) + short,
-                "cpu_cores": 1 / 7,
-            },
-        ]
-    )
-    assert hours["hour"].dt.hour().to_list() == [0, 1, 2, 4]
-    assert hours["core_hours"].to_list() == [3.0, 3.0, pytest.approx(3 * 20 / 60), pytest.approx(1 / 7 * 10 / 60)]
-    assert hours["ram_hours"].to_list() == [15.625, 15.625, pytest.approx(15.625 * 20 / 60), 0.0]
+def test_every_record_is_accounted_for(out: tuple[Path, str]) -> None:
+    assert "12 records in = 10 runs + 1 rejected + 1 excluded" in out[1]
+    assert "6 records in = 6 runs + 0 rejected + 0 excluded" in out[1]
+    assert "5 records in = 5 runs + 0 rejected + 0 excluded" in out[1]
+    assert "end_before_start" in out[1]
 
 
-def test_a_run_in_two_pieces_counts_once_in_the_hour_they_share() -> None:
-    pieces = pl.LazyFrame(
-        {
-            "run_id": ["a", "a"],
-            "interval_no": [0, 1],
-            "started_at": [FIRST, FIRST + timedelta(minutes=40)],
-            "ended_at": [FIRST + timedelta(minutes=10), FIRST + timedelta(minutes=70)],
-        }
-    ).with_columns(pl.col("started_at", "ended_at").dt.cast_time_unit("us"))
-    row = {
-        "run_id": "a",
-        "submitted_at": FIRST - timedelta(hours=1),
-        "started_at": FIRST,
-        "ended_at": FIRST + timedelta(minutes=70),
-        "cpu_cores": 2.0,
-    }
-    filled = runs_table([row]).with_columns(pl.col("gpus", "ram", "data_transferred", "data_stored").fill_null(0.0))
-    hours = need_run.build(need_run.held_intervals(filled, pieces, INPUTS["log_horizons"].empty().lazy())).collect()
-    assert hours["runs_running"].to_list() == [1, 1]
-    assert hours["core_hours"].to_list() == [pytest.approx(2 * 30 / 60), pytest.approx(2 * 10 / 60)]
-    assert hours["wait_hours"].to_list() == [1.0, 0.0]
+def test_a_run_counted_by_two_systems_is_told(out: tuple[Path, str]) -> None:
+    assert "P7-J13" in out[1]
+    assert re.search(r"cryosparc_run .*\n-.*\nP7-J13 +fjord/770005", out[1])
 
 
-def complete(model: Path, *, compute: float, fixed: int | None) -> None:
-    """Fill in the figures that a log cannot tell."""
-    drafted = pl.read_csv(model / "servers.csv", infer_schema=False)
-    pl.DataFrame(
-        {
-            "server_id": drafted["server_id"],
-            "server_type": ["on-premise"] * len(drafted),
-            "carbon_footprint_fabrication": [1000.0] * len(drafted),
-            "power": [300.0] * len(drafted),
-            "idle_power": [100.0] * len(drafted),
-            "lifespan": [5.0] * len(drafted),
-            "ram": [1e6] * len(drafted),
-            "compute": [compute] * len(drafted),
-            "average_carbon_intensity": [50.0] * len(drafted),
-            "fixed_nb_of_instances": [fixed] * len(drafted),
-        }
-    ).write_csv(model / "servers.csv")
+def test_the_hour_that_does_not_exist_is_not_counted(out: tuple[Path, str]) -> None:
+    """770001 runs from 20:05 to 04:05 of a night with seven hours: 64 cores * 7 h; 770007 and 770010 are the same user's."""
+    assert held(out[0], server_id="fjord-cpu", user="kim") == pytest.approx(64 * 7 + 16 * 2 + 48 * 2.5)
 
 
-@needs_traces
-def test_nasa_gives_its_known_hours_and_128_nodes_are_too_few(tmp_path: Path) -> None:
-    model, out = tmp_path / "model", tmp_path / "out"
-    import_swf(TRACES / "NASA-iPSC-1993-3.1-cln.swf", model)
-    complete(model, compute=1.0, fixed=None)
-    tables = "need.run,need.server,instances.server"
-    run(model, out, run_settings.load(model, {"tables": tables}))
-    known = pl.read_csv(TRACES / "expected_hourly_nasa.csv", try_parse_dates=True).select(
-        pl.col("hour").dt.cast_time_unit("us"), "core_seconds"
-    )
-    rows = pl.read_parquet(out / "current" / "need" / "run" / "*.parquet").filter(pl.col("core_hours") > 0)
-    seconds = rows.group_by("hour").agg((pl.col("core_hours").sum() * 3600).round(6)).sort("hour")
-    assert seconds["core_hours"].to_list() == known.filter(pl.col("core_seconds") > 0)["core_seconds"].to_list()
-    complete(model, compute=1.0, fixed=128)
-    with pytest.raises(InputError) as refused:
-        run(model, out, run_settings.load(model, {"tables": tables}))
-    assert "1993-11-05 03:00" in refused.value.violations["expected"][0]
+def test_a_suspended_ucloud_job_holds_nothing_meanwhile(out: tuple[Path, str]) -> None:
+    assert held(out[0], user="jens#0002") == pytest.approx(16 * (1 + 1.5))
 
 
-@needs_traces
-def test_phillips_gives_its_known_local_hours(tmp_path: Path) -> None:
-    model, out = tmp_path / "model", tmp_path / "out"
-    columns = (
-        "JobID,JobIDRaw,Cluster,Partition,QOS,Account,Group,GID,User,UID,Submit,Eligible,Start,End,Elapsed,ExitCode,State,NNodes,"
-        "NCPUS,ReqCPUS,ReqMem,ReqTRES,AllocTRES,Timelimit,NodeList,JobName"
-    )
-    import_slurm(TRACES / "sacct_phillips.log.gz", model, columns=columns, timezone="America/New_York")
-    complete(model, compute=24.0, fixed=None)
-    run(model, out, run_settings.load(model, {"tables": "need.run,need.server,instances.server"}))
-    known = pl.read_csv(TRACES / "expected_hourly_phillips.csv", try_parse_dates=True)
-    rows = pl.read_parquet(out / "current" / "need" / "run" / "*.parquet")
-    local = rows.with_columns(pl.col("hour").dt.convert_time_zone("America/New_York").dt.replace_time_zone(None))
-    seconds = (
-        local.group_by("hour")
-        .agg((pl.col("core_hours").sum() * 3600).round(6), (pl.col("gpu_hours").sum() * 3600).round(6))
-        .sort("hour")
-    )
-    both = known.with_columns(pl.col("hour").dt.cast_time_unit("us")).join(seconds, on="hour", how="left").fill_null(0)
-    assert both["core_hours"].to_list() == both["core_seconds"].to_list()
-    assert both["gpu_hours"].to_list() == both["gpu_seconds"].to_list()
+def test_an_open_run_is_held_until_the_log_was_taken(out: tuple[Path, str]) -> None:
+    assert held(out[0], user="kim#0003") == pytest.approx(16 * (12 - (8 + 2 / 60)))
+
+
+def test_energy_of_a_server_is_borne_by_its_users(out: tuple[Path, str]) -> None:
+    borne = pl.read_parquet(out[0] / "current/repartition/footprint/*.parquet")["footprint"].sum()
+    energy = pl.read_parquet(out[0] / "current/energy/server/*.parquet")
+    spent = energy["energy_footprint"].sum() + energy["instances_fabrication_footprint"].sum()
+    assert borne == pytest.approx(spent, rel=1e-9)
+
+
+def test_committed_records_are_those_of_the_script(tmp_path: Path) -> None:
+    make_observed(tmp_path)
+    for file in tmp_path.iterdir():
+        assert file.read_bytes() == (OBSERVED / file.name).read_bytes()
