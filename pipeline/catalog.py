@@ -279,15 +279,18 @@ def failing_checks(staged: Path, settings: Settings) -> dict[str, Failure]:
         return {
             check.name: Failure(check.promise, found)
             for check in checks.applying(staged, settings)
-            if (found := _first(con, check.sql))
+            if (found := culprits(con, staged, check))
         }
     finally:
         con.close()
 
 
-def _first(con: duckdb.DuckDBPyConnection, sql: str) -> list[dict[str, Any]]:
-    """The first rows of a check's culprits."""
-    return [dict(row) for row in con.sql(f"FROM ({sql}) LIMIT {FIRST_CULPRITS}").to_arrow_table().to_pylist()]
+def culprits(con: duckdb.DuckDBPyConnection, root: Path, check: checks.Check) -> list[dict[str, Any]]:
+    """The first rows that a check finds; totals that it reads are made once per connection."""
+    con.execute("CREATE SCHEMA IF NOT EXISTS totals")
+    for name, rows in checks.totals(root, check).items():
+        con.execute(f"CREATE TABLE IF NOT EXISTS {name} AS {rows}")
+    return [dict(row) for row in con.sql(f"FROM ({check.sql}) LIMIT {FIRST_CULPRITS}").to_arrow_table().to_pylist()]
 
 
 def refuse_failures(failures: dict[str, Failure]) -> None:

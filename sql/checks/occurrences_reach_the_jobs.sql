@@ -1,16 +1,13 @@
 -- need.job has, per job and pattern, all occurrences of need.occurrence, at the same hours (compared by total and by mean hour).
 -- tables: need.occurrence, need.job
 WITH started AS (
-    SELECT job_id, usage_pattern_id, server_id, sum(occurrences) AS occurrences,
-        sum(occurrences * (epoch_us(hour) // 3600000000 % 100000)) AS moment
-    FROM need.occurrence
+    SELECT job_id, usage_pattern_id, server_id, sum(occurrences) AS occurrences, sum(moment_occurrences) AS moment
+    FROM totals.need_occurrence
     GROUP BY ALL
 ),
 jobs AS (
-    SELECT job_id, usage_pattern_id, server_id, sum(occurrences) AS occurrences,
-        sum(occurrences * (epoch_us(hour) // 3600000000 % 100000)) AS moment
-    FROM need.job
-    GROUP BY ALL
+    SELECT job_id, usage_pattern_id, server_id, occurrences, moment_occurrences AS moment
+    FROM totals.need_job
 )
 SELECT job_id, usage_pattern_id, server_id, started.occurrences AS in_need_occurrence, jobs.occurrences AS in_need_job
 FROM started

@@ -3,13 +3,13 @@
 WITH asked AS (
     SELECT job_id, server_id, usage_pattern_id, container_id, sum(times) * any_value(started.starts) AS asked
     FROM derived.cell
-    JOIN (SELECT usage_pattern_id, sum(starts) AS starts FROM need.usage_pattern GROUP BY ALL) AS started USING (usage_pattern_id)
+    JOIN (SELECT usage_pattern_id, sum(starts) AS starts FROM totals.need_usage_pattern GROUP BY ALL) AS started USING (usage_pattern_id)
     WHERE kind = 'step'
     GROUP BY ALL
 ),
 made AS (
     SELECT job_id, server_id, usage_pattern_id, container_id, sum(occurrences) AS made
-    FROM need.occurrence
+    FROM totals.need_occurrence
     GROUP BY ALL
 )
 SELECT job_id, server_id, usage_pattern_id, container_id, asked, coalesce(made, 0) AS made
