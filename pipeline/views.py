@@ -203,7 +203,7 @@ class LibraryView:
         return self.sql if self.is_macro else f"CREATE OR REPLACE VIEW {name(self.view)} AS {self.sql}"
 
 
-_COLUMN_LINE = re.compile(r"^-- ([a-z_0-9]+): (.*?)(?: \[([^\]]+)\])?$")
+_COLUMN_LINE = re.compile(r"^-- ([A-Za-z_0-9]+): (.*?)(?: \[([^\]]+)\])?$")
 
 
 def read_view(path: Path) -> LibraryView:
@@ -246,12 +246,13 @@ def library_statements() -> Iterator[str]:
 
 @cache
 def _of_dictionary() -> dict[str, tuple[str, str | None]]:
-    """Column names that mean one thing with one unit in all output tables, with description and unit."""
+    """Column names that mean one thing in all output tables, with description and unit; ids and hours in the fewest words."""
     seen: dict[str, set[tuple[str, str | None]]] = {}
     for table in OUTPUTS.values():
         for column in table.columns.values():
             seen.setdefault(column.name, set()).add((column.description, column.unit))
-    return {n: min(meanings) for n, meanings in seen.items() if len(meanings) == 1}
+    single = {n: m for n, m in seen.items() if len(m) == 1 or {unit for _, unit in m} == {None}}
+    return {n: min(meanings, key=lambda m: len(m[0])) for n, meanings in single.items()}
 
 
 def meaning(view: LibraryView, column: str) -> tuple[str, str | None] | None:

@@ -1,0 +1,12 @@
+-- How many runs were under way, waiting time apart, and what did they hold on each server in every hour?
+-- runs_started: Runs that started in the hour. [occurrence]
+-- runs_ended: Runs that ended in the hour. [occurrence]
+-- runs_running: Runs that held their resources at some time in the hour. [occurrence]
+-- core_hours: Cores held times time held. [cpu_core*h]
+-- gpu_hours: GPUs held times time held. [gpu*h]
+-- ram_hours: Memory held times time held. [GB_ram*h]
+-- wait_hours: Time from submission to start of the runs that started in the hour. [h]
+SELECT server_id, hour, sum(runs_started) AS runs_started, sum(runs_ended) AS runs_ended, sum(runs_running) AS runs_running,
+    sum(core_hours) AS core_hours, sum(gpu_hours) AS gpu_hours, sum(ram_hours) AS ram_hours, sum(wait_hours) AS wait_hours
+FROM need.run
+GROUP BY ALL
