@@ -149,7 +149,7 @@ def added(frame: pl.LazyFrame, by: Sequence[str], values: Sequence[str], first: 
     schema = pl.Schema({**{k: names[k] for k in (*by, *first)}, "start": pl.Int64(), **dict.fromkeys(values, LIST)})
 
     def kernel(f: pl.DataFrame) -> pl.DataFrame:
-        f = f.sort(by, nulls_last=False)
+        f = _in_order(f, by)
         lengths = f[values[0]].list.len().cast(pl.Int64) if len(f) else pl.Series([], dtype=pl.Int64)
         ranged = f.select(
             *by, *first, "start", end=pl.col("start") + lengths, used=lengths > 0, n=pl.int_range(pl.len())
@@ -170,6 +170,12 @@ def added(frame: pl.LazyFrame, by: Sequence[str], values: Sequence[str], first: 
         )
 
     return _applied(frame, kernel, schema)
+
+
+def _in_order(f: pl.DataFrame, by: Sequence[str]) -> pl.DataFrame:
+    """The series sorted by `by`; series that are in order already are not copied."""
+    order = f.select(by).with_row_index("nr").sort(*by, maintain_order=True)["nr"]
+    return f if order.is_sorted() else f[order]
 
 
 def _summed(f: pl.DataFrame, name: str, members: Ints, starts: Ints, ends: Ints) -> pl.Series:
