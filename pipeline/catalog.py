@@ -274,21 +274,24 @@ FIRST_CULPRITS = 5
 
 def failing_checks(staged: Path, settings: Settings) -> dict[str, Failure]:
     """The checks of sql/checks (and those the dictionary implies) that do not hold, by name; only those whose tables were asked for."""
+    tables = views.stored_in(staged)
     con = connect(staged, allow_files=True, library=False, settings=settings)
     try:
         return {
             check.name: Failure(check.promise, found)
-            for check in checks.applying(staged, settings)
-            if (found := culprits(con, staged, check))
+            for check in checks.applying(tables, settings)
+            if (found := culprits(con, tables, check))
         }
     finally:
         con.close()
 
 
-def culprits(con: duckdb.DuckDBPyConnection, root: Path, check: checks.Check) -> list[dict[str, Any]]:
+def culprits(
+    con: duckdb.DuckDBPyConnection, tables: dict[str, views.Stored], check: checks.Check
+) -> list[dict[str, Any]]:
     """The first rows that a check finds; totals that it reads are made once per connection."""
     con.execute("CREATE SCHEMA IF NOT EXISTS totals")
-    for name, rows in checks.totals(root, check).items():
+    for name, rows in checks.totals(tables, check).items():
         con.execute(f"CREATE TABLE IF NOT EXISTS {name} AS {rows}")
     return [dict(row) for row in con.sql(f"FROM ({check.sql}) LIMIT {FIRST_CULPRITS}").to_arrow_table().to_pylist()]
 

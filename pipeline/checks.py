@@ -42,10 +42,10 @@ def written() -> tuple[Check, ...]:
     return tuple(read_check(p) for p in sorted((views.LIBRARY / views.CHECKS).glob("*.sql")))
 
 
-def applying(root: Path, settings: Settings) -> Iterator[Check]:
+def applying(tables: dict[str, views.Stored], settings: Settings) -> Iterator[Check]:
     """The checks whose tables were all asked for; those of the dictionary first."""
     wanted = settings.wanted
-    for view, stored in views.stored_in(root).items():
+    for view, stored in tables.items():
         if view in wanted and stored.rows:
             yield whole_rows(stored)
             yield single_keys(stored)
@@ -57,10 +57,10 @@ def applying(root: Path, settings: Settings) -> Iterator[Check]:
 TOTALS = re.compile(r"\btotals\.([a-z]+)_([a-z_]+)\b")
 
 
-def totals(root: Path, check: Check) -> dict[str, str]:
+def totals(tables: dict[str, views.Stored], check: Check) -> dict[str, str]:
     """The tables totals.FAMILY_TABLE that a check reads, each with the SELECT that makes it."""
     named = {f"{family}.{table}" for family, table in TOTALS.findall(check.sql)}
-    return {total_of(n): total_rows(s) for n, s in views.stored_in(root).items() if n in named}
+    return {total_of(n): total_rows(tables[n]) for n in sorted(named)}
 
 
 def total_of(view: str) -> str:
