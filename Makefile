@@ -33,6 +33,7 @@ $(STAMP): uv.lock pyproject.toml | $(UV)
 run: $(STAMP) ## The example of the reference pages: run it, print its values and where they are
 	$(WATTROW) run data/example --out out/example
 	$(PYTHON) data/print_example.py out/example
+	$(WATTROW) report out/example
 
 OBSERVED := --servers data/observed/places.csv --horizon 2026-03-29T12:00:00Z --model build/observed
 

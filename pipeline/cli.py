@@ -139,6 +139,7 @@ app = typer.Typer(
         "wattrow check data/example          what is wrong with these tables, if anything",
         "wattrow run data/example --out out  compute everything and publish it under out/current",
         "wattrow query out 'SELECT * FROM energy.server LIMIT 5'",
+        "wattrow report out                  one page about the run: out/report.html",
         "wattrow import slurm sacct.txt --model model --timezone Europe/Paris",
     )
     + "\n\n\b\nSettings come from wattrow.toml in the model folder, then WATTROW_<SETTING> in the environment,"
@@ -508,6 +509,62 @@ def prompt(out: Path, format: str, allow_files: bool) -> None:
                 typed = ""
             elif not typed.strip():
                 typed = ""
+
+
+# ---------------------------------------------------------------- commands: report and compare
+
+
+@app.command(
+    epilog=examples(
+        "wattrow report out                          writes out/report.html",
+        "wattrow report out --html page.html --png charts",
+        "wattrow report out --against out-before     with a section on what changed",
+    )
+)
+def report(
+    out: OutArgument,
+    html: Annotated[
+        Path | None, typer.Option("--html", metavar="FILE", help="The page; OUT/report.html by default.")
+    ] = None,
+    png: Annotated[
+        Path | None, typer.Option("--png", metavar="DIR", help="Write the charts here too, as PNG; needs no browser.")
+    ] = None,
+    against: Annotated[
+        Path | None, typer.Option("--against", metavar="OUT_B", help="Another OUT to compare with, in a section.")
+    ] = None,
+    debug: Debug = False,
+) -> None:
+    """Write one self-contained HTML page about the run in OUT: it loads nothing, prints well, and can be sent by mail."""
+    from pipeline.report import write
+
+    typer.echo(write(out, html, png, against))
+
+
+@app.command(
+    epilog=examples(
+        "wattrow compare out-before out-after",
+        "wattrow compare out/runs/20260101T000000.000000Z-abcdef out   a run that is still kept, and the current one",
+        "wattrow compare out-before out-after --format json | jq .footprint_kg",
+    )
+)
+def compare(
+    out_a: Annotated[Path, typer.Argument(metavar="OUT_A", help="The run before.", show_default=False)],
+    out_b: Annotated[Path, typer.Argument(metavar="OUT_B", help="The run after.", show_default=False)],
+    format: Annotated[str, typer.Option("--format", "-f", metavar="text|json", help="How to print it.")] = "text",
+    debug: Debug = False,
+) -> None:
+    """Say what differs between two runs: totals, inputs, the largest differences, and how they add up. Differences are B - A."""
+    from pipeline.errors import InputError
+
+    if format not in ("text", "json"):
+        raise InputError(f"--format: found {format!r}; expected text or json")
+    from pipeline import compare as comparison
+
+    found = comparison.compared(out_a, out_b)
+    typer.echo(
+        json.dumps(comparison.as_json(found), indent=2) if format == "json" else comparison.as_text(found),
+        nl=format == "json",
+    )
 
 
 # ---------------------------------------------------------------- what commands share
