@@ -28,17 +28,22 @@ class Rule:
 
 
 def row_violations(
-    table: Table, frame: pl.DataFrame, shown: pl.DataFrame, unread: dict[str, pl.Series], display: str
+    table: Table,
+    frame: pl.DataFrame,
+    shown: pl.DataFrame,
+    unread: dict[str, pl.Series],
+    spoilt: set[str],
+    display: str,
 ) -> list[pl.DataFrame]:
     """Every value out of bounds and every row rule broken in a batch.
 
     `frame` has the table's columns and ROW; `shown` the same rows as messages show them; `unread` marks cells that could not be
-    read: they have their message, and break no other rule.
+    read: they have their message, and break no other rule; nor do columns that are `spoilt` as a whole.
     """
     if not len(frame):
         return []
     marked = frame.with_columns(cells.alias(name + UNREAD) for name, cells in unread.items())
-    rules = rules_of(table)
+    rules = [rule for rule in rules_of(table) if not spoilt.intersection(rule.columns)]
     broken = [_broken(rule, unread) for rule in rules]
     counts = marked.select(b.sum().alias(str(i)) for i, b in enumerate(broken)).row(0)
     found = []

@@ -18,6 +18,15 @@ LONGEST_HEADER = 1 << 20
 MOST_COLUMNS = 1000
 COMMA, QUOTE, CR, LF = b',"\r\n'
 BOM = b"\xef\xbb\xbf"
+OTHER_FORMATS = {
+    b"PAR1": "Parquet (it should be named .parquet)",
+    b"PK\x03\x04": "a workbook or an archive (save the sheet as CSV UTF-8)",
+    b"\xd0\xcf\x11\xe0": "an old workbook (save the sheet as CSV UTF-8)",
+    b"\x1f\x8b": "a compressed file (unpack it)",
+    b"SQLite format 3\x00": "a database (export the table as CSV)",
+    b"%PDF": "a PDF",
+}
+"""How files of other kinds begin."""
 
 
 @dataclass
@@ -36,13 +45,16 @@ def header(path: Path) -> list[str]:
         head = opened.read(LONGEST_HEADER).removeprefix(BOM)
     if not head.strip():
         raise Flaw("empty file", "a header line with the names of the columns")
+    for beginning, other in OTHER_FORMATS.items():
+        if head.startswith(beginning):
+            raise Flaw("format", f"a CSV file, not {other}")
     if head.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\x00" in (head[0:1], head[1:2]):
         raise Flaw("encoding", "UTF-8, not UTF-16 (save the file again as CSV UTF-8)")
     text = head.decode("utf-8", errors="replace")
     if "\r" in text and "\n" not in text:
         raise Flaw("line ends", "lines that end in LF or CRLF, not in CR alone")
     try:
-        names = next(csv.reader(io.StringIO(text, newline="")), [])
+        names = next(csv.reader(io.StringIO(text, newline=""), strict=True), [])
     except csv.Error as error:
         raise Flaw("header", f"a header line with the names of the columns ({error})") from error
     if not any(name.strip() for name in names):
@@ -138,7 +150,7 @@ def _check_quotes(data: Bytes, outside: Mask, first: int) -> None:
     wrong = np.concatenate([wrong_open, closing[~ends_cell], never_closed])
     if len(wrong):
         row = first + int(np.count_nonzero((data[: wrong.min()] == LF) & outside[: wrong.min()]))
-        raise Flaw("quotes", 'quotes around a whole cell, and doubled within it: "5"" disk"', row=row or None)
+        raise Flaw("quotes", 'quotes around whole cells, closed, and doubled within them: "5"" disk"', row=row or None)
 
 
 def _check_line_ends(data: Bytes, outside: Mask | None, first: int) -> None:

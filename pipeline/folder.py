@@ -54,7 +54,7 @@ def find_files(folder: Path) -> tuple[list[TableFile], list[pl.DataFrame]]:
         table = known_tables().get(name)
         endings = (*FORMATS, "") if path.is_dir() else FORMATS
         if table is None or ending not in endings:
-            wrong.append(violation(path.name, "unknown file", _what_it_may_be(name, ending), file=path.name))
+            wrong.append(_unknown_file(path.name, name, ending))
         elif name in given:
             wrong.append(violation(name, "given twice", f"only one of {given[name]} and {path.name}", file=path.name))
         else:
@@ -65,13 +65,15 @@ def find_files(folder: Path) -> tuple[list[TableFile], list[pl.DataFrame]]:
     return files, wrong
 
 
-def _what_it_may_be(name: str, ending: str) -> str:
-    if name in known_tables():
-        return f"{name}.csv or {name}.parquet"
-    near = nearest(name, known_tables())
-    shape = f"{near}.{ending if ending in FORMATS else 'csv'}" if near else ""
-    hint = f" (did you mean {shape}?)" if near else ", as NAME.csv or NAME.parquet"
-    return f"a table of the model{hint}"
+def _unknown_file(file: str, name: str, ending: str) -> pl.DataFrame:
+    """A file that is no table; filed under the table that it was probably meant to be."""
+    near = name if name in known_tables() else nearest(name, known_tables())
+    if not near:
+        return violation(file, "unknown file", "a table of the model, as NAME.csv or NAME.parquet")
+    if near == name:
+        return violation(near, "unknown file", f"{near}.csv or {near}.parquet", file=file)
+    meant = f"{near}.{ending if ending in FORMATS else 'csv'}"
+    return violation(near, "unknown file", f"a table of the model (did you mean {meant}?)", file=file)
 
 
 def _single_file(table: Table, path: Path, ending: str) -> tuple[list[TableFile], list[pl.DataFrame]]:

@@ -62,7 +62,7 @@ def load(folder: Path, spill: Path | None = None) -> Model:
         raise InputError(f"{shown}: cannot be read ({error.strerror})") from error
     if not files and not wrong:
         raise InputError(f"{shown}: holds no tables; the smallest model is servers, jobs and occurrences")
-    read = Reading(spill)
+    read = Reading(spill, unread=set(stacked(wrong)["table"]))
     for file in files:
         read.file(file)
     wrong += read.violations
@@ -108,11 +108,12 @@ class Rows:
 class Reading:
     """All tables while they are read: rows, hashes, and what was wrong."""
 
-    def __init__(self, spill: Path | None) -> None:
+    def __init__(self, spill: Path | None, unread: set[str]) -> None:
         self.kept = {name: Rows(table, spill) for name, table in known_tables().items()}
-        self.given: set[str] = set()
-        self.incomplete: set[str] = set()
-        """Tables of which rows or ids could not be read: references to them cannot be judged."""
+        self.given = set(unread)
+        """Tables that the folder has, be they readable or not."""
+        self.incomplete = set(unread)
+        """Tables of which files, rows or ids could not be read: references to them cannot be judged."""
         self.rows: dict[str, int] = {}
         self.hashes: dict[str, str] = {}
         self.violations: list[pl.DataFrame] = []
@@ -152,19 +153,15 @@ class Reading:
 
 def _between_tables(read: Reading, found: pl.DataFrame) -> list[pl.DataFrame]:
     """Keys, references, shared names and rules over several tables, of all tables that are whole enough to be judged."""
-    broken = set(found["table"])
-    unread = broken - read.given
-    given = read.given | unread
-    unknowable = read.incomplete | unread
+    wrong = [] if "unknown file" in found["rule"] else relations.missing_tables(read.given)
     frames = read.frames
-    wrong = relations.missing_tables(given) if not found.filter(col.rule == "unknown file").height else []
     for name, table in known_tables().items():
         if read.rows.get(name):
             wrong += key_violations(table, frames[name])
-            wrong += _references(table, frames, given, unknowable)
+            wrong += _references(table, frames, read.given, read.incomplete)
     for column, names in NAME_SPACES.items():
         wrong += shared_id_violations(names, column, frames)
-    broken |= unknowable | set(stacked(wrong)["table"])
+    broken = read.incomplete.union(found["table"], stacked(wrong)["table"])
     return wrong + relations.of_several_tables(relations.Tables(frames), broken)
 
 

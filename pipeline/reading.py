@@ -104,6 +104,9 @@ def layout_of(file: TableFile, header: list[str], stored_units: list[str | None]
             layout.names[cell] = name
             layout.units[name] = written or stored
             _check_unit(layout, file, column, written, stored)
+    if not layout.units:
+        expected = f"a header line with columns of {file.table.name}: {', '.join(file.table.columns)}"
+        raise Flaw("header", expected, value=", ".join(header))
     _check_missing(layout, file, suggested)
     return layout
 
@@ -147,7 +150,7 @@ def _check_missing(layout: Layout, file: TableFile, suggested: set[str | None]) 
         if column.required and column.name not in layout.units:
             layout.spoilt.add(column.name)
             if column.name not in suggested:
-                expected = f"the column: {column.description[:1].lower()}{column.description[1:].rstrip('.')}"
+                expected = f"a column of this name: {column.description.rstrip('.')}"
                 found = violation(file.table.name, "missing column", expected, file=file.display, column=column.name)
                 layout.problems.append(found)
 
@@ -246,7 +249,7 @@ def canonical(file: TableFile, raw: pl.DataFrame, layout: Layout) -> ReadTable:
             unread[column.name] = parsed.failed
         made += _filled(column, parsed)
     frame = pl.DataFrame(made)
-    found += row_violations(table, frame, shown, unread, file.display)
+    found += row_violations(table, frame, shown, unread, layout.spoilt, file.display)
     return ReadTable(frame, found)
 
 

@@ -163,12 +163,16 @@ def _capacity(tables: Tables) -> Found:
         full = sized.filter(pl.col(available) <= 0).sort(ROW).collect()
         expected = pl.format(
             f"more than the {{}} {{}} that server {{}} and its services hold; {resource} * utilization_rate is {{}}",
-            occupied, unit, "server_id", (pl.col(resource) * col.utilization_rate).round_sig_figs(6),
+            _figure(pl.col(occupied)), unit, "server_id", _figure(pl.col(resource) * col.utilization_rate),
         )  # fmt: skip
         for (kind,), rows_of_kind in full.group_by("kind", maintain_order=True):
             column = {"gpu_servers": "ram_per_gpu", "cloud_servers": "instance_type"}.get(str(kind), resource)
-            found.append(violations_at(str(kind), "no capacity", rows_of_kind, column=column, value=resource, expected=expected))  # fmt: skip
+            found.append(violations_at(str(kind), "no capacity", rows_of_kind, column=column, value=_figure(pl.col(resource)), expected=expected))  # fmt: skip
     return found
+
+
+def _figure(number: pl.Expr) -> pl.Expr:
+    return number.round_sig_figs(6).cast(pl.String).str.strip_suffix(".0")
 
 
 def _storages(tables: Tables) -> Found:

@@ -31,13 +31,13 @@ MISSING = [
             at("countries", None, "country_id", None, "for usage_patterns names rows of it"),
             at("countries", None, "country_id", None, "for edge_usage_patterns names rows of it"), base=full),
     *[refused(f"no column {column} in {table}", no_column(table, column),
-              at(table, None, column, None, "the column: "))
+              at(table, None, column, None, "a column of this name: "))
       for table, column in [("servers", "power"), ("servers", "idle_power"), ("servers", "lifespan"), ("servers", "ram"),
                             ("servers", "compute"), ("servers", "server_type"), ("servers", "carbon_footprint_fabrication"),
                             ("jobs", "request_duration"), ("jobs", "compute_needed"), ("jobs", "ram_needed"),
                             ("occurrences", "hour"), ("occurrences", "occurrences"), ("occurrences", "container_id"),
                             ("occurrences", "usage_pattern_id")]],
-    refused("no key column", no_column("jobs", "job_id"), at("jobs", None, "job_id", None, "the column: the job")),
+    refused("no key column", no_column("jobs", "job_id"), at("jobs", None, "job_id", None, "a column of this name: The job")),
     *[refused(f"no value of {column} in {table}", cell(table, 2, column, ""), at(table, 2, column, None, "a value"))
       for table, column in [("servers", "power"), ("servers", "lifespan"), ("servers", "server_type"), ("jobs", "ram_needed"),
                             ("jobs", "request_duration"), ("occurrences", "hour"), ("occurrences", "occurrences"),

@@ -8,10 +8,10 @@ import pytest
 from pipeline import run, settings
 from pipeline.errors import InputError
 from pipeline.violations import lines
-from tests.door import corpus_values
+from tests.door import corpus_files, corpus_units, corpus_values
 from tests.door.models import Broken, Case, full, small, write
 
-CASES: list[Case] = [*corpus_values.CASES]
+CASES: list[Case] = [*corpus_values.CASES, *corpus_files.CASES, *corpus_units.CASES]
 
 
 def compute(folder: Path, out: Path) -> None:
@@ -56,3 +56,10 @@ def test_wrong_input_is_refused(case, tmp_path):
 def test_case_names_are_distinct():
     names = [c.name for c in CASES]
     assert len(names) == len(set(names))
+
+
+@pytest.mark.parametrize("case", [c for c in CASES if not c.broken], ids=lambda c: c.name.replace(" ", "-"))
+def test_right_input_is_accepted(case, tmp_path):
+    case.build(tmp_path / "model")
+    assert case.check is not None
+    case.check(tmp_path / "model")
