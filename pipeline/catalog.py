@@ -291,7 +291,11 @@ def culprits(
 ) -> list[dict[str, Any]]:
     """The first rows that a check finds; totals that it reads are made once per connection."""
     con.execute("CREATE SCHEMA IF NOT EXISTS totals")
-    for name, rows in checks.totals(tables, check).items():
+
+    def number(sql: str) -> int:
+        return int(con.sql(sql).to_arrow_table().column(0)[0].as_py())
+
+    for name, rows in checks.totals(tables, check, number).items():
         con.execute(f"CREATE TABLE IF NOT EXISTS {name} AS {rows}")
     return [dict(row) for row in con.sql(f"FROM ({check.sql}) LIMIT {FIRST_CULPRITS}").to_arrow_table().to_pylist()]
 

@@ -172,7 +172,7 @@ def setting_macros(attribution_grain: str) -> Iterator[str]:
     grain = literal(attribution_grain)
     yield f"CREATE OR REPLACE MACRO attribution_period(moment) AS timezone('UTC', date_trunc({grain}, timezone('UTC', moment)))"
     yield f"CREATE OR REPLACE MACRO attribution_grain() AS {grain}"
-    yield "CREATE OR REPLACE MACRO differs(a, b) AS abs(a - b) > 1e-9 * greatest(abs(a), abs(b))"
+    yield "CREATE OR REPLACE MACRO differs(a, b) AS abs(a - b) > 1e-9 * greatest(abs(a), abs(b)) + 1e-300"
 
 
 # ---------------------------------------------------------------- the library

@@ -27,4 +27,4 @@ passed_on AS (
 SELECT source_kind, source_id, phase, hour, emitted, attributed
 FROM sources
 FULL JOIN passed_on USING (source_kind, source_id, phase, hour)
-WHERE abs(coalesce(emitted, 0) - coalesce(attributed, 0)) > 1e-9 * greatest(abs(coalesce(emitted, 0)), coalesce(moved, 0))
+WHERE abs(coalesce(emitted, 0) - coalesce(attributed, 0)) > 1e-9 * greatest(abs(coalesce(emitted, 0)), coalesce(moved, 0)) + 1e-300

@@ -8,4 +8,4 @@ WHERE server_type = 'on-premise'
 GROUP BY server_id
 HAVING min(nb_of_instances) <> max(nb_of_instances) OR max(nb_of_instances) <> round(max(nb_of_instances))
     OR max(nb_of_instances) <> coalesce(any_value(fixed_nb_of_instances), max(nb_of_instances))
-    OR (any_value(fixed_nb_of_instances) IS NULL AND max(nb_of_instances) >= max(raw_nb_of_instances) + 1)
+    OR (any_value(fixed_nb_of_instances) IS NULL AND max(nb_of_instances) - max(raw_nb_of_instances) > 1)
