@@ -15,6 +15,8 @@ LARGEST, SMALLEST_DIVISOR = 1e18, 1e-12
 """No quantity is larger, and none that is divided by (declared above 0) is smaller: so no product of inputs overflows a float64."""
 
 UNREAD = ":unread"
+FULL_HOUR = "a full hour in UTC: minutes and seconds zero"
+FULL_LOCAL_HOUR = f"{FULL_HOUR} (where the pattern's clock is local: a full hour there, written without a zone)"
 
 
 @dataclass(frozen=True)
@@ -103,7 +105,7 @@ def _expected(column: Column, rule: str, declared: object) -> str:
         "nan": "a number",
         "min_length": "a value",
         "check__one_of": " or ".join(column.values),
-        "check__full_hour": "a full hour in UTC: minutes and seconds zero",
+        "check__full_hour": FULL_LOCAL_HOUR if column.wall_clock else FULL_HOUR,
         "check__believable_date": "a date from the year 1900 to 2299",
         "check__resolution": "two pixel counts as in `1080p (1920 x 1080)`",
     }

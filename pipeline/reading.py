@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cache
 
 import polars as pl
 import pyarrow as pa
@@ -77,6 +78,7 @@ def _unreadable(file: TableFile, flaw: Flaw) -> ReadTable:
     return ReadTable(empty_frame(file.table), [problem], incomplete=True)
 
 
+@cache
 def empty_frame(table: Table) -> pl.DataFrame:
     """A table as read, without rows."""
     companions = {c.name + UNIT_SUFFIX: pl.String() for c in table.columns.values() if has_companion(c)}

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cached_property
+from functools import cache, cached_property
 from zoneinfo import available_timezones
 
 import polars as pl
@@ -81,16 +81,22 @@ def _timezones(tables: Tables) -> Found:
     unknown = zones.filter(~col.timezone.is_in(list(known)))
     if not len(unknown):
         return []
-    hints = {z: nearest(z, available_timezones()) for z in unknown["timezone"].unique().head(100)}
+    hints = {z: nearest(z, _zone_names()) for z in unknown["timezone"].unique().head(100)}
     words = {z: f" (did you mean {near}?)" for z, near in hints.items() if near}
     hint = col.timezone.replace_strict(words, default="", return_dtype=pl.String)
     expected = pl.format("a name of the tz database such as Europe/Copenhagen{}", hint)
     return [violations_at("countries", "unknown timezone", unknown, column="timezone", value="timezone", expected=expected)]  # fmt: skip
 
 
+@cache
+def _zone_names() -> set[str]:
+    return available_timezones()
+
+
+@cache
 def is_timezone(name: str) -> bool:
     """Whether the tz database has the zone, and Polars knows it too."""
-    if name not in available_timezones():
+    if name not in _zone_names():
         return False
     try:
         pl.Series([datetime(2026, 1, 1)]).dt.replace_time_zone("UTC").dt.convert_time_zone(name)
@@ -106,8 +112,11 @@ def _local_hours(patterns: str) -> Callable[[Tables], Found]:
         starts = START_TABLES[patterns]
         zoned = tables[starts].filter(pl.col("hour:unit").is_not_null())
         found = zoned.join(local, on="usage_pattern_id", how="semi").sort(ROW).collect()
+        if not len(found):
+            return []
         expected = "wall-clock hours without a zone, for the pattern's clock is local"
-        return _listed(starts, "zone in local hours", found, "hour", expected)
+        value = col.hour.dt.strftime("%Y-%m-%d %H:%M UTC")
+        return [violations_at(starts, "zone in local hours", found, column="hour", value=value, expected=expected)]
 
     return check
 

@@ -16,7 +16,7 @@ from typing import Any
 import polars as pl
 from polars import col
 
-from pipeline import catalog, dims, identity, plan, storage, tasks
+from pipeline import catalog, coverage, dims, identity, plan, storage, tasks
 from pipeline.errors import InputError, PipelineError
 from pipeline.model import IN_MEMORY_ROWS, Model, load
 from pipeline.partition import Work, needs_to_energy, unused_storages
@@ -115,7 +115,8 @@ def run(
         report.timed("checks", since)
         report.seconds["total"] = round(time.monotonic() - began, 3)
         report.warnings = model.warnings
-        storage.write_json(staged / "run.json", described(model, settings, report, run_identity, hashes))
+        manifest = described(model, settings, report, run_identity, hashes)
+        storage.write_json(staged / "run.json", manifest | {"carbon_intensity": coverage.of_energy(staged)})
         catalog.write_views(staged)
         for rest in (tasks.PREPARED, tasks.DONE, "inputs"):
             shutil.rmtree(staged / rest, ignore_errors=True)
@@ -130,6 +131,7 @@ def check(folder: Path, settings: Settings) -> Model:
     model = load(folder)
     chosen = replace(settings, tables="instances.server")
     up = prepare(model)
+    coverage.refuse_gaps(up)
     if fixed_numbers(model):
         for part in partitions_of(up, chosen):
             needs_to_energy(Work(up, part, chosen, lambda *_: None))
@@ -163,6 +165,7 @@ def prepared(
     report.timed("read", began)
     since = time.monotonic()
     up = prepare(model)
+    coverage.refuse_gaps(up)
     parts = partitions_of(up, settings)
     if model.rows.get("occurrences", 0) > IN_MEMORY_ROWS and len(parts) > 1:
         up = up.bucketed(parts, staged / "inputs" / "direct")
