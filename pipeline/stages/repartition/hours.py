@@ -236,17 +236,17 @@ def footprints_of_being_on(energy: pl.LazyFrame) -> pl.LazyFrame:
 def _provision_rates(attribution_key: str) -> pl.Expr:
     """`provision_rate`: what one unit of demand in the hour takes of an on-premise server's provisioned and idle carbon. [1]"""
     columns = pl.struct("demand_sum", "guarded_raw", "instances")
-    rate = _period_rate if attribution_key == "weight" else _tier_rate
+    rate = period_rate if attribution_key == "weight" else tier_rate
     return columns.map_elements(rate, return_dtype=LIST, skip_nulls=False).alias("provision_rate")
 
 
-def _period_rate(server: dict[str, Any]) -> list[float]:
+def period_rate(server: dict[str, Any]) -> list[float]:
     """The same at every hour: demand counts as a part of the whole period's demand."""
     total = sum(server["demand_sum"])
     return [1 / total if total > 0 else 0.0] * len(server["demand_sum"])
 
 
-def _tier_rate(server: dict[str, Any]) -> list[float]:
+def tier_rate(server: dict[str, Any]) -> list[float]:
     """Who caused the peak pays: tier k of K counts the hours that need more than k - 1 instances, and each tier weighs 1 / K.
 
     A tier's share of a job is its demand in those hours over all demand in them, so an hour's unit of demand takes the sum of

@@ -71,7 +71,7 @@ def of_storages(
     return (
         made.sort(key)
         .group_by("storage_id", "server_id", maintain_order=True)
-        .agg(start=hour_index(col.hour.first()), *lists)
+        .agg(*lists, start=hour_index(col.hour.first()))
     )
 
 
