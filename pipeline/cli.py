@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     import polars as pl
 
+    from pipeline.errors import InputError
     from pipeline.importers.base import ImportReport
     from pipeline.run import Report
     from pipeline.settings import Settings
@@ -808,17 +809,17 @@ def print_line(text: str) -> None:
     typer.echo(printable(text, LONGEST_LINE), err=True)
 
 
-def print_refusal(error: Exception) -> None:
+def print_refusal(error: "InputError") -> None:
     """The lines of an InputError: what was refused, then every broken rule, the first few of each kind."""
     from pipeline.violations import lines
 
     for line in str(error).split("\n"):
         print_line(f"error: {line}")
-    broken = lines(error.violations) if hasattr(error, "violations") else []
+    broken = lines(error.violations)
     for line in broken[:MOST_LINES]:
         print_line(f"  {line}")
-    if len(broken) > MOST_LINES:
-        print_line(f"  {len(broken) - MOST_LINES} more lines; all broken rules: --violations FILE.csv")
+    if len(error.violations) > len(broken[:MOST_LINES]):
+        print_line("  all of them: wattrow check MODEL --violations FILE.csv")
 
 
 # ---------------------------------------------------------------- the entry point
@@ -849,7 +850,7 @@ def exit_code(error: Exception) -> int:
 def main() -> None:
     """The console script: run a command; 0 done, 2 the input is wrong, 1 anything else."""
     try:
-        app()
+        app(prog_name="wattrow")
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
