@@ -1,5 +1,6 @@
 """Two runs -> what differs between them: totals, inputs, the things that changed most, and the difference as it adds up over time."""
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,9 +11,9 @@ import polars as pl
 from polars import col
 
 from pipeline.report.figures import KINDS, PHASES, Figures, gathered, period_of
-from pipeline.report.names import labels
+from pipeline.report.names import names
 from pipeline.report.published import Published, opened
-from pipeline.report.words import change, count, energy, mass, percent, shown
+from pipeline.report.words import change, count, distinct, energy, mass, percent, shown
 from pipeline.tables import INPUTS, Table
 
 MOST = 10
@@ -134,10 +135,15 @@ def largest(a: Figures, b: Figures, of_a: pl.DataFrame, of_b: pl.DataFrame, kind
     size = (col.b - col.a).abs()
     differing = both.filter(size > NOISE * pl.max_horizontal("a", "b")).sort(size, "id", descending=[True, False])
     rows = differing.head(MOST).rows()
-    ids = [i for i, *_ in rows]
-    names = {**labels(a.run, kind, ids)}
-    names.update({i: label for i, label in labels(b.run, kind, ids).items() if names[i] == shown(i)})
+    names = labels_in_both(a.run, b.run, kind, [i for i, *_ in rows])
     return [Pair(i, x, y, names[i]) for i, x, y in rows]
+
+
+def labels_in_both(a: Published, b: Published, kind: str, ids: list[str]) -> dict[str, str]:
+    """The names that B, else A, gives to ids; the id where two would look the same."""
+    known = {**names(a, kind, ids), **names(b, kind, ids)}
+    seen = Counter(known.values())
+    return distinct({i: known[i] if i in known and seen[known[i]] == 1 else i for i in ids})
 
 
 def cumulative(a: Figures, b: Figures) -> tuple[str, list[Step]]:

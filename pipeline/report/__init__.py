@@ -4,14 +4,13 @@ import os
 from pathlib import Path
 
 from pipeline.errors import InputError
-from pipeline.report import charts, flow, sections, trust
+from pipeline.report import carriers, charts, course, flow, machines, quality, totals, trust
 from pipeline.report.figures import Figures, gathered
 from pipeline.report.flow import Flows
 from pipeline.report.markup import Html, details, named, table, tag
 from pipeline.report.page import page
 from pipeline.report.published import opened
-from pipeline.report.quality import quality
-from pipeline.report.sections import CO2, Section, note
+from pipeline.report.sections import CO2, Section, note, quoted
 from pipeline.report.words import mass
 
 FILE_NAME = "report.html"
@@ -27,7 +26,7 @@ def write(out: Path, html: Path | None = None, png: Path | None = None, against:
     figures = gathered(run)
     drawn = flow.flows(figures)
     found = [*in_order(figures, drawn), *compared(out, against), *trust_sections(figures)]
-    title, lead = sections.headline(figures)
+    title, lead = totals.headline(figures)
     footer = f"Made by wattrow from run {run.run_id}. Masses are {CO2}; hours are UTC."
     _replace(target, page(title, lead, found, footer))
     if png:
@@ -38,12 +37,12 @@ def write(out: Path, html: Path | None = None, png: Path | None = None, against:
 def in_order(figures: Figures, drawn: Flows) -> list[Section]:
     """The sections on the results."""
     made = [
-        sections.totals(figures),
-        sections.over_time(figures),
-        sections.servers(figures),
-        sections.who(figures),
+        totals.section(figures),
+        course.section(figures),
+        machines.servers(figures),
+        carriers.section(figures),
         flowing(drawn),
-        sections.storage(figures),
+        machines.storage(figures),
     ]
     return [s for s in made if s]
 
@@ -60,7 +59,7 @@ def compared(out: Path, against: Path | None) -> list[Section]:
 
 def trust_sections(figures: Figures) -> list[Section]:
     """The sections on what the numbers rest on."""
-    return [trust.data_quality(figures, quality(figures)), trust.making(figures)]
+    return [trust.data_quality(figures, quality.assessed(figures)), trust.making(figures)]
 
 
 def flowing(drawn: Flows) -> Section | None:
@@ -70,7 +69,7 @@ def flowing(drawn: Flows) -> Section | None:
         return None
     a, b, _, kg = links[0]
     names = drawn.labels
-    title = f"The largest flow: {mass(kg)} from {sections.quoted(names[0].get(a, a))} through {sections.quoted(names[1].get(b, b))}"
+    title = f"The largest flow: {mass(kg)} from {quoted(names[0].get(a, a))} through {quoted(names[1].get(b, b))}"
     rows = [
         [named(names[0].get(a, a)), named(names[1].get(b, b)), named(names[2].get(c, c)), mass(kg)]
         for a, b, c, kg in links[:LONGEST_LINKS]
@@ -99,8 +98,8 @@ def write_pngs(folder: Path, found: list[Section], drawn: Flows) -> None:
 
     folder.mkdir(parents=True, exist_ok=True)
     for section in found:
-        for chart in section.charts:
-            charts.write_png(chart, folder)
+        for figure in section.figures:
+            charts.write_png(figure.chart, figure.caption, folder)
     for choice in drawn.links:
         if drawn.links[choice]:
             picture = vl_convert.svg_to_png(flow.standing(drawn, choice, charts.LIGHT), scale=2)

@@ -179,11 +179,13 @@ def painted(content: Any, palette: dict[str, str]) -> Any:
     return content
 
 
-def write_png(chart: Chart, folder: Path) -> Path:
-    """The chart as FOLDER/KEY.png in light colours, without a browser."""
+def write_png(chart: Chart, caption: str, folder: Path) -> Path:
+    """The chart as FOLDER/KEY.png in light colours under its caption, without a browser."""
     import vl_convert
 
-    spec = {**painted(chart.spec, LIGHT), "width": PNG_WIDTH, "config": theme(LIGHT), "padding": 12}
+    title = {"text": caption, "anchor": "start", "color": LIGHT["ink"], "limit": PNG_WIDTH, "offset": 8}
+    spec = {**painted(chart.spec, LIGHT), "width": PNG_WIDTH, "config": theme(LIGHT), "padding": 12, "title": title}
     file = folder / f"{chart.key}.png"
-    file.write_bytes(vl_convert.vegalite_to_png(json.dumps(spec), scale=2))
+    # The fonts that vl-convert brings have no subscript 2.
+    file.write_bytes(vl_convert.vegalite_to_png(json.dumps(spec, ensure_ascii=False).replace("₂", "2"), scale=2))
     return file

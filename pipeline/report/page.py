@@ -62,7 +62,7 @@ def section(part: Section) -> Html:
 
 def page(title: str, lead: str, sections: Sequence[Section], footer: str) -> str:
     """The whole page."""
-    charts = any(s.charts for s in sections)
+    charts = any(s.figures for s in sections)
     scripts = [bundle()] if charts else []
     sheet = style()
     head = tag(

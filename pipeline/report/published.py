@@ -9,6 +9,7 @@ import polars as pl
 
 from pipeline import storage
 from pipeline.errors import InputError
+from pipeline.settings import chosen_tables
 from pipeline.tables import DETAILS, INPUTS, OUTPUTS, Table
 
 RUN_FILE = "run.json"
@@ -35,10 +36,9 @@ class Published:
         """The Parquet files of FAMILY.TABLE; none where it was not published."""
         return sorted(storage.table_folder(self.root, table).glob("*.parquet"))
 
-    def has(self, table: str) -> bool:
-        """Whether the run made this table: it was wanted, or is an input copy."""
-        made = self.about.get("rows", {})
-        return bool(self.files(table)) and (table in made or table not in OUTPUTS or not made)
+    def made(self, table: str) -> bool:
+        """Whether the run was asked to make this output table."""
+        return table in chosen_tables(str(self.about.get("settings", {}).get("tables", "all")))
 
     def scan(self, table: str) -> pl.LazyFrame:
         """The rows of FAMILY.TABLE, lazily; none where it was not published."""

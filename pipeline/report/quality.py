@@ -111,7 +111,7 @@ def rejects_of(run: Published) -> list[tuple[str, str, int]]:
     return grouped.sort("len", "source", "code", descending=[True, False, False]).collect().rows()
 
 
-def quality(figures: Figures) -> Quality:
+def assessed(figures: Figures) -> Quality:
     """All that may be doubted in a run."""
     run = figures.run
     usage, average = (float(figures.servers[c].sum()) for c in ("usage_kg", "average_kg"))

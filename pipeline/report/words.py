@@ -98,7 +98,10 @@ def percent(part: float | None, whole: float | None = 1.0) -> str:
     share = 100 * part / whole
     if 0 < abs(share) < 0.1:
         return "under\u00a00.1\u00a0%"
-    return f"{significant(share, 2 if abs(share) < 10 else 3) if abs(share) < 100 else f'{share:.0f}'}\u00a0%"
+    if 99.9 < share < 100 - 1e-9:
+        return "over\u00a099.9\u00a0%"
+    number = significant(share, 2) if abs(share) < 10 else significant(share) if abs(share) < 99.95 else f"{share:.0f}"
+    return f"{number}\u00a0%"
 
 
 def count(number: float, one: str, many: str | None = None) -> str:
