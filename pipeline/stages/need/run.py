@@ -25,6 +25,8 @@ HELD = {
     "ram_hours": 1 / (SCALE * HOUR_MS),
 }
 LARGEST = 2**62 / (SCALE * HOUR_MS)
+HOURS_PER_KEY, FIRST_HOUR = 2**23, 2**22
+"""Hours that fit beside a key in one whole number, and what is added to an hour before 1970 to make it positive."""
 
 
 def runs_started() -> pl.Expr:
@@ -107,28 +109,31 @@ def energy_spent() -> pl.Expr:
     return col.energy * pl.when(col.total > 0).then(part()).otherwise(1 / col.pieces)
 
 
-def held_intervals(job_runs: pl.LazyFrame, job_run_intervals: pl.LazyFrame, log_horizons: pl.LazyFrame) -> pl.LazyFrame:
+def held_intervals(
+    job_runs: pl.LazyFrame, job_run_intervals: pl.LazyFrame, log_horizons: pl.LazyFrame
+) -> pl.LazyFrame:
     """One row per run and piece in which it held its resources: `begin` and `end` in ms; open ones end at the source's horizon.
 
-    A source without a horizon is taken to have been read at its latest instant.
+    A source without a horizon is taken to have been read at its latest instant. `pieces` counts the run's pieces.
     """
     moments = ["submitted_at", "queued_at", "started_at", "ended_at"]
     latest = job_runs.select("source", m=pl.max_horizontal(moments)).group_by("source").agg(latest=col.m.max())
-    pieces = job_run_intervals.select("run_id", piece_start="started_at", piece_end="ended_at")
+    pieces = job_run_intervals.select(
+        "run_id", piece_start="started_at", piece_end="ended_at", pieces=pl.len().over("run_id")
+    )
     horizons = log_horizons.select("source", "horizon")
     joined = (
-        job_runs.join(pieces, on="run_id", how="left")
-        .join(horizons, on="source", how="left", validate="m:1", nulls_equal=True)
-        .join(latest, on="source", how="left", validate="m:1", nulls_equal=True)
+        job_runs.select("run_id", "source", *KEY, "submitted_at", "started_at", "ended_at", *AMOUNTS, *SPREAD)
+        .join(pieces, on="run_id", how="left")
+        .join(horizons, on="source", how="left", nulls_equal=True)
+        .join(latest, on="source", how="left", nulls_equal=True)
     )
     begin = pl.coalesce("piece_start", "started_at")
     end = pl.max_horizontal(pl.coalesce("piece_end", "ended_at", "horizon", "latest"), begin)
-    started = joined.with_columns(begin_at=begin, end_at=end).drop_nulls("begin_at")
+    started = joined.with_columns(begin=begin, end=end).drop_nulls("begin")
     return started.with_columns(
-        begin=col.begin_at.dt.timestamp("ms"),
-        end=col.end_at.dt.timestamp("ms"),
-        hour_b=col.begin_at.dt.timestamp("ms") // HOUR_MS,
-    )
+        col.begin.dt.timestamp("ms"), col.end.dt.timestamp("ms"), col.pieces.fill_null(1).cast(pl.Int64)
+    ).drop("piece_start", "piece_end", "horizon", "latest")
 
 
 def _countable() -> pl.Expr:
@@ -138,122 +143,124 @@ def _countable() -> pl.Expr:
     return whole & pl.all_horizontal(*(pl.col(a) < LARGEST / 1000 for a in AMOUNTS))
 
 
-def _changes(intervals: pl.LazyFrame, by: list[str]) -> pl.LazyFrame:
-    """Changes of the held amounts at hours: rows (by, hour, ms, cores, gpus, ram), to be summed up along the hours."""
+def _slot(hour: pl.Expr) -> pl.Expr:
+    """Who and when as one whole number, so that rows are grouped and sorted by a single key."""
+    return col.who * HOURS_PER_KEY + hour + FIRST_HOUR
+
+
+def _changes(intervals: pl.LazyFrame) -> pl.LazyFrame:
+    """What begins and ends to be held, as changes at hours: rows (slot, run_hours, core_hours, gpu_hours, ram_hours, running)."""
     parts = [(pl.col(a) * SCALE).round().cast(pl.Int64).alias(a) for a in AMOUNTS]
     first, last = col.begin // HOUR_MS, col.end // HOUR_MS
     begun, ended = (first + 1) * HOUR_MS - col.begin, (last + 1) * HOUR_MS - col.end
-    steps = [(first, begun), (first + 1, HOUR_MS - begun), (last, -ended), (last + 1, ended - HOUR_MS)]
+    some = (col.end > col.begin).cast(pl.Int64)
+    whole = (col.end % HOUR_MS == 0).cast(pl.Int64)  # a run that ends on the hour is not under way in the next one
+    steps = [
+        (first, begun, some),
+        (first + 1, HOUR_MS - begun, 0 * some),
+        (last, -ended, -some * whole),
+        (last + 1, ended - HOUR_MS, -some * (1 - whole)),
+    ]
     scaled = intervals.with_columns(parts)
     changed = [
         scaled.select(
-            *by, hour=hour, run_hours=ms, core_hours=ms * col.cpu_cores, gpu_hours=ms * col.gpus, ram_hours=ms * col.ram
+            slot=_slot(hour),
+            run_hours=ms,
+            core_hours=ms * col.cpu_cores,
+            gpu_hours=ms * col.gpus,
+            ram_hours=ms * col.ram,
+            running=running,
         )
-        for hour, ms in steps
+        for hour, ms, running in steps
     ]
     return pl.concat(changed)
 
 
-def held(intervals: pl.LazyFrame, by: list[str]) -> pl.LazyFrame:
-    """Rows (by, hour since 1970, run_hours, core_hours, gpu_hours, ram_hours), only hours in which something is held."""
-    values = list(HELD)
-    summed = _changes(intervals, by).group_by(*by, "hour").agg(pl.col(v).sum() for v in values).sort(*by, "hour")
-    running = summed.with_columns(pl.col(v).cum_sum().over(by, order_by="hour") for v in values)
-    until = col.hour.shift(-1).over(by, order_by="hour")
-    lasting = running.with_columns(lasts=(until - col.hour).fill_null(0)).filter((col.run_hours > 0) & (col.lasts > 0))
-    every = (
-        lasting.with_columns(hour=pl.int_ranges(col.hour, col.hour + col.lasts))
-        .explode("hour", empty_as_null=False)
-        .drop("lasts")
-    )
-    return every.with_columns(pl.col(v).cast(pl.Float64) * unit for v, unit in HELD.items())
+def _summed_up(changes: pl.LazyFrame) -> pl.LazyFrame:
+    """Rows (slot, run_hours, core_hours, gpu_hours, ram_hours, runs_running), only hours in which something is held.
+
+    All changes of a run add up to zero, so one running sum serves all keys: it is zero wherever a new key begins.
+    """
+    values = [*HELD, "running"]
+    summed = changes.group_by("slot").agg(pl.col(v).sum() for v in values).sort("slot")
+    held = summed.with_columns(*(pl.col(v).cum_sum() for v in values), lasts=col.slot.shift(-1) - col.slot)
+    lasting = held.filter((col.run_hours > 0) & (col.lasts > 0))
+    every = lasting.with_columns(slot=pl.int_ranges(col.slot, col.slot + col.lasts)).explode("slot", empty_as_null=False)
+    amounts = [pl.col(v).cast(pl.Float64) * unit for v, unit in HELD.items()]
+    return every.select("slot", *amounts, runs_running="running")
 
 
 def by_hour(intervals: pl.LazyFrame) -> pl.LazyFrame:
     """One row per interval and hour with its `overlap` [h]: for amounts that are no whole parts, and for what is spread over time."""
     last = pl.when(col.end > col.begin).then((col.end - 1) // HOUR_MS).otherwise(col.begin // HOUR_MS)
-    every = intervals.with_columns(hour=pl.int_ranges(col.begin // HOUR_MS, last + 1)).explode(
-        "hour", empty_as_null=False
-    )
+    every = intervals.with_columns(hour=pl.int_ranges(col.begin // HOUR_MS, last + 1)).explode("hour", empty_as_null=False)
     overlap = pl.min_horizontal(col.end, (col.hour + 1) * HOUR_MS) - pl.max_horizontal(col.begin, col.hour * HOUR_MS)
     return every.with_columns(overlap=overlap / HOUR_MS)
 
 
 def _held_in_parts(intervals: pl.LazyFrame) -> pl.LazyFrame:
     each = by_hour(intervals).filter(col.overlap > 0)
-    return each.group_by(*KEY, "hour").agg(
+    return each.group_by(slot=_slot(col.hour)).agg(
         run_hours=col.overlap.sum(),
         core_hours=cores_held().sum(),
         gpu_hours=gpus_held().sum(),
         ram_hours=ram_held().sum(),
+        runs_running=pl.len().cast(pl.Int64),
     )
 
 
-def _spread(intervals: pl.LazyFrame) -> pl.LazyFrame:
-    """Data and measured energy per hour, in proportion to the time held.
+def _counted_twice(intervals: pl.LazyFrame) -> pl.LazyFrame:
+    """What to take off runs_running: a run counts once in an hour, whatever the number of its pieces there."""
+    pieces = by_hour(intervals.filter((col.pieces > 1) & (col.end > col.begin)))
+    several = pieces.group_by("run_id", slot=_slot(col.hour)).agg(n=pl.len().cast(pl.Int64)).filter(col.n > 1)
+    return several.group_by("slot").agg(runs_running=(1 - col.n).sum())
 
-    A run that took no time has nothing in flight, so its data counts as little as that of a job of no duration; its energy was measured all
-    the same, and stands in its hour.
-    """
+
+def _spread(intervals: pl.LazyFrame) -> pl.LazyFrame:
+    """Data and measured energy per hour, in proportion to the time held."""
     some = intervals.filter(pl.any_horizontal(*(pl.col(s).fill_null(0) > 0 for s in SPREAD)))
     total = (col.end - col.begin).sum().over("run_id")
-    pieces = pl.len().over("run_id")
-    each = by_hour(some.with_columns(total=total / HOUR_MS, pieces=pieces))
-    return each.group_by(*KEY, "hour").agg(
-        data_transferred=data_moved().sum(),
-        data_stored=data_left().sum(),
-        energy=pl.when(col.energy.is_not_null().any()).then(energy_spent().sum()),
+    each = by_hour(some.with_columns(total=total / HOUR_MS))
+    spent = pl.when(col.energy.is_not_null().any()).then(energy_spent().sum())
+    return each.group_by(slot=_slot(col.hour)).agg(
+        data_transferred=data_moved().sum(), data_stored=data_left().sum(), energy=spent
     )
 
 
 def _events(intervals: pl.LazyFrame) -> pl.LazyFrame:
-    """Counts per hour: runs started, ended, under way at some time; and the waiting time of those that started."""
-    runs = intervals.group_by("run_id", *KEY).agg(col.begin.min(), col.submitted_at.first(), col.ended_at.first())
-    waited = (col.begin - col.submitted_at.dt.timestamp("ms")).clip(0).fill_null(0) / HOUR_MS
-    zero = {"runs_started": 0, "runs_ended": 0, "runs_running": 0, "wait_hours": 0.0}
-    started = runs.select(*KEY, hour=col.begin // HOUR_MS, runs_started=1, wait_hours=waited)
-    ended = runs.drop_nulls("ended_at").select(*KEY, hour=col.ended_at.dt.timestamp("ms") // HOUR_MS, runs_ended=1)
-    touched = _touched(intervals)
-    return pl.concat([started, ended, touched], how="diagonal_relaxed").group_by(*KEY, "hour").agg(
-        *(pl.col(c).sum().cast(pl.Float64 if c == "wait_hours" else pl.Int64) for c in zero)
+    """Counts per hour: runs that started, runs that ended; and the waiting time of those that started."""
+    several = intervals.filter(col.pieces > 1).group_by("run_id", "who").agg(
+        col.begin.min(), col.submitted_at.first(), col.ended_at.first()
     )  # fmt: skip
-
-
-def _touched(intervals: pl.LazyFrame) -> pl.LazyFrame:
-    """Rows (key, hour, runs_running): a run counts once in an hour, whatever the number of its pieces there."""
-    held_some = intervals.filter(col.end > col.begin).sort("run_id", "begin")
-    first, last = col.begin // HOUR_MS, (col.end - 1) // HOUR_MS
-    spans = held_some.select("run_id", *KEY, first=first, last=last)
-    after = pl.max_horizontal(col.first, col.last.shift(1).over("run_id", order_by="first") + 1).fill_null(col.first)
-    spans = spans.with_columns(first=after).filter(col.first <= col.last)
-    changes = pl.concat([spans.select(*KEY, hour="first", n=1), spans.select(*KEY, hour=col.last + 1, n=-1)])
-    summed = changes.group_by(*KEY, "hour").agg(col.n.sum()).sort(*KEY, "hour")
-    running = summed.with_columns(
-        runs_running=col.n.cum_sum().over(KEY, order_by="hour"), until=col.hour.shift(-1).over(KEY, order_by="hour")
-    )
-    lasting = running.filter((col.runs_running > 0) & (col.until > col.hour))
-    return (
-        lasting.with_columns(hour=pl.int_ranges("hour", "until"))
-        .explode("hour", empty_as_null=False)
-        .select(*KEY, "hour", "runs_running")
+    columns = ["who", "begin", "submitted_at", "ended_at"]
+    runs = pl.concat([intervals.filter(col.pieces == 1).select(columns), several.select(columns)])
+    waited = (col.begin - col.submitted_at.dt.timestamp("ms")).clip(0).fill_null(0) / HOUR_MS
+    started = runs.select(slot=_slot(col.begin // HOUR_MS), runs_started=1, runs_ended=0, wait_hours=waited)
+    ended_in = col.ended_at.dt.timestamp("ms") // HOUR_MS
+    ended = runs.drop_nulls("ended_at").select(slot=_slot(ended_in), runs_started=0, runs_ended=1, wait_hours=0.0)
+    both = pl.concat([started, ended])
+    return both.group_by("slot").agg(
+        col.runs_started.sum().cast(pl.Int64), col.runs_ended.sum().cast(pl.Int64), col.wait_hours.sum()
     )
 
 
 def build(intervals: pl.LazyFrame) -> pl.LazyFrame:
     """One row per server, application, project, user and hour in which a run held resources, started or ended, with data beside it."""
-    whole = held(intervals.filter(_countable()), KEY)
-    other = _held_in_parts(intervals.filter(~_countable()))
-    parts = pl.concat([whole, other, _events(intervals), _spread(intervals)], how="diagonal_relaxed")
+    people = intervals.select(KEY).unique().sort(KEY).with_row_index("who").with_columns(col.who.cast(pl.Int64))
+    keyed = intervals.join(people, on=KEY, how="left", nulls_equal=True)
+    whole = _summed_up(_changes(keyed.filter(_countable())))
+    others = keyed.filter(~_countable())
+    parts = [whole, _held_in_parts(others), _counted_twice(keyed), _events(keyed), _spread(keyed)]
     zero = [*HELD, "runs_started", "runs_ended", "runs_running", "wait_hours", "data_transferred", "data_stored"]
-    summed = parts.group_by(*KEY, "hour").agg(
-        *(pl.col(c).sum() for c in zero), energy=pl.when(col.energy.is_not_null().any()).then(col.energy.sum())
-    )
-    named = summed.with_columns(
+    energy = pl.when(col.energy.is_not_null().any()).then(col.energy.sum())
+    summed = pl.concat(parts, how="diagonal_relaxed").group_by("slot").agg(*(pl.col(c).sum() for c in zero), energy)
+    hour = (col.slot % HOURS_PER_KEY - FIRST_HOUR) * (HOUR_MS * 1000)
+    timed = summed.sort("slot").with_columns(who=col.slot // HOURS_PER_KEY, hour=hour.cast(pl.Datetime("us", "UTC")))
+    named = timed.join(people, on="who", how="left", maintain_order="left").drop("who", "slot")
+    return named.with_columns(
         runs_started=runs_started(), runs_ended=runs_ended(), runs_running=runs_running(), run_hours=run_hours(), core_hours=core_hours(),
         gpu_hours=gpu_hours(), ram_hours=ram_hours(), wait_hours=wait_hours(), measured_energy=measured_energy(),
-        hour=(col.hour * HOUR_MS * 1000).cast(pl.Datetime("us", "UTC")),
     )  # fmt: skip
-    return named.sort(*KEY, "hour")
 
 
 def as_cells(run: pl.LazyFrame, servers: pl.LazyFrame) -> pl.LazyFrame:
