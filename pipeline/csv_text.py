@@ -67,16 +67,25 @@ def header(path: Path) -> list[str]:
     return names
 
 
-def check_shape(path: Path, width: int) -> None:
-    """Flaw at the first line that is not UTF-8, has not `width` cells, or has a quote out of place. Blank lines may stand anywhere."""
+def check_shape(path: Path, width: int) -> int:
+    """Flaw at the first line that is not UTF-8, has not `width` cells, or has a quote out of place.
+
+    Blank lines may stand anywhere; the number of those just below the header is returned.
+    """
     row = 0
+    below_header: list[Mask] = []
     for piece in _whole_lines(path):
         try:
             piece.decode("utf-8")
         except UnicodeDecodeError as error:
             where = row + piece[: error.start].count(b"\n")
             raise Flaw("encoding", "UTF-8 (save the file again as CSV UTF-8)", row=where or None) from error
-        row += _check_piece(piece, width, row)
+        blank = _check_piece(piece, width, row)
+        if all(earlier.all() for earlier in below_header):
+            below_header.append(blank if row else blank[1:])
+        row += len(blank)
+    leading = np.concatenate([*below_header, [False]])
+    return int(leading.argmin())
 
 
 def _whole_lines(path: Path) -> Iterator[bytes]:
@@ -114,8 +123,8 @@ def _inside_quotes(data: Bytes) -> Mask:
     return inside
 
 
-def _check_piece(piece: bytes, width: int, first: int) -> int:
-    """Check whole lines of which the first is row `first` (the header is row 0); the number of lines."""
+def _check_piece(piece: bytes, width: int, first: int) -> Mask:
+    """Check whole lines of which the first is row `first` (the header is row 0); which of them are blank."""
     data = np.frombuffer(piece, dtype=np.uint8)
     outside: Mask | None = None
     if b'"' in piece:
@@ -128,13 +137,13 @@ def _check_piece(piece: bytes, width: int, first: int) -> int:
     ends = np.flatnonzero(data[at] == LF)
     cells = np.diff(ends, prepend=-1)
     lengths = np.diff(at[ends], prepend=-1)
-    blank = (lengths == 1) | ((lengths == 2) & (data[at[ends] - 1] == CR))
+    blank: Mask = (lengths == 1) | ((lengths == 2) & (data[at[ends] - 1] == CR))
     ragged = np.flatnonzero((cells != width) & ~blank)
     if len(ragged):
         row = first + int(ragged[0])
         found = f"{cells[ragged[0]]} cell{'s' if cells[ragged[0]] > 1 else ''}"
         raise Flaw("cells per line", f"{width} cells, as many as the header has", row=row, value=found)
-    return len(ends)
+    return blank
 
 
 def _check_quotes(data: Bytes, outside: Mask, first: int) -> None:

@@ -235,23 +235,28 @@ def parse_instant(column: Column, raw: pl.Series, unit: str | None) -> Parsed:
     return Parsed(made["value"], made["expected"], made["unit"] if column.wall_clock else None)
 
 
-def _timestamps(raw: pl.Series) -> pl.DataFrame:
-    """Dates and timestamps of any precision and zone as `utc` without zone; null outside the years 1 to 9999, where arithmetic overflows."""
-    precision = raw.dtype.time_unit if isinstance(raw.dtype, pl.Datetime) else "us"
-    zone = raw.dtype.time_zone if isinstance(raw.dtype, pl.Datetime) else None
-    per_second = {"ms": 10**3, "us": 10**6, "ns": 10**9}[precision or "us"]
-    per_tick = 86_400 if raw.dtype == pl.Date else 1
+def believable(raw: pl.Series) -> pl.Series:
+    """Dates and timestamps within the years 1 to 9999; null outside, where arithmetic overflows and Polars cannot print them."""
     ticks = raw.to_physical().cast(pl.Int64)
-    seconds = ticks * per_tick if raw.dtype == pl.Date else ticks // per_second
-    believable = seconds.is_between(EARLIEST_SECOND, LATEST_SECOND).fill_null(False)
-    kept = pl.select(pl.when(believable).then(raw)).to_series()
-    moments = kept.cast(pl.Datetime("us")) if raw.dtype == pl.Date else kept.dt.cast_time_unit("us")
+    if isinstance(raw.dtype, pl.Datetime):
+        seconds = ticks // {"ms": 10**3, "us": 10**6, "ns": 10**9}[raw.dtype.time_unit]
+    else:
+        seconds = ticks * 86_400
+    kept = seconds.is_between(EARLIEST_SECOND, LATEST_SECOND).fill_null(False)
+    return pl.select(pl.when(kept).then(raw)).to_series()
+
+
+def _timestamps(raw: pl.Series) -> pl.DataFrame:
+    """Dates and timestamps of any precision and zone as `utc` without zone."""
+    zone = raw.dtype.time_zone if isinstance(raw.dtype, pl.Datetime) else None
+    kept = believable(raw)
+    moments = kept.dt.cast_time_unit("us") if isinstance(raw.dtype, pl.Datetime) else kept.cast(pl.Datetime("us"))
     utc = moments.dt.convert_time_zone("UTC").dt.replace_time_zone(None) if zone else moments
     return pl.DataFrame({"utc": utc, "given": raw.is_not_null()}).with_columns(zoned=pl.lit(zone is not None))
 
 
-EARLIEST_SECOND, LATEST_SECOND = -62_135_510_400, 253_402_128_000
-"""0001-01-02 and 9999-12-30."""
+EARLIEST_SECOND, LATEST_SECOND = -62_135_596_800, 253_402_300_799
+"""From 0001-01-01 to 9999-12-31."""
 
 
 def _instants(text: pl.Series) -> pl.DataFrame:

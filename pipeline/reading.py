@@ -14,7 +14,7 @@ from pipeline import csv_text
 from pipeline.checking import row_violations
 from pipeline.csv_text import Flaw
 from pipeline.folder import TableFile, nearest
-from pipeline.parsing import UNIT_SUFFIX, Parsed, has_companion, parser_of, type_expected, unit_conversion
+from pipeline.parsing import UNIT_SUFFIX, Parsed, believable, has_companion, parser_of, type_expected, unit_conversion
 from pipeline.tables import Column, Table
 from pipeline.units import UnitError
 from pipeline.violations import ROW, violation, violations_at
@@ -59,11 +59,13 @@ def read_batches(file: TableFile) -> Iterator[ReadTable]:
         yield from _csv_batches(file) if file.format == "csv" else _parquet_batches(file)
     except Flaw as flaw:
         yield _unreadable(file, flaw)
-    except OSError as error:
-        yield _unreadable(file, Flaw("unreadable file", f"a file that can be read ({error.strerror or error})"))
-    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, pa.ArrowException, ValueError) as error:
-        what = "a complete Parquet file" if file.format == "parquet" else "a comma-separated CSV file"
-        yield _unreadable(file, Flaw("unreadable file", f"{what} ({_first_line(error)})"))
+    except (OSError, pl.exceptions.PolarsError, pl.exceptions.PanicException, pa.ArrowException, ValueError) as error:
+        if isinstance(error, OSError) and error.errno:
+            expected = f"a file that can be read ({error.strerror})"
+        else:
+            what = "a complete Parquet file" if file.format == "parquet" else "a comma-separated CSV file"
+            expected = f"{what} ({_first_line(error)})"
+        yield _unreadable(file, Flaw("unreadable file", expected))
 
 
 def _first_line(error: BaseException) -> str:
@@ -177,20 +179,20 @@ def _csv_batches(file: TableFile) -> Iterator[ReadTable]:
     header = csv_text.header(file.path)
     layout = layout_of(file, header, [None] * len(header))
     yield _layout_problems(file, layout)
-    csv_text.check_shape(file.path, len(header))
+    blank = csv_text.check_shape(file.path, len(header))
     cells = [f"cell_{position}" for position in range(len(header))]
     scan = pl.scan_csv(
         file.path,
         glob=False,
         has_header=False,
-        skip_rows=1,
+        skip_rows=1 + blank,
         infer_schema=False,
         schema=dict.fromkeys(cells, pl.String),
     )
     wanted = [pl.col(cells[header.index(cell)]).alias(name) for name, cell in layout.wanted.items()]
     given = pl.any_horizontal(pl.col(c).is_not_null() for c in cells)
     chosen = scan.select(*wanted, given.alias(GIVEN))
-    first = 1
+    first = 1 + blank
     for raw in _collected(chosen, file):
         numbered = raw.with_row_index(ROW, offset=first).filter(GIVEN).drop(GIVEN)
         first += len(raw)
@@ -257,6 +259,9 @@ def canonical(file: TableFile, raw: pl.DataFrame, layout: Layout) -> ReadTable:
 
 def _shown(cells: pl.Series, unit: str | None) -> pl.Series:
     """The cells as messages show them: as they were written, with the header's unit."""
+    if isinstance(cells.dtype, pl.Date | pl.Datetime):
+        readable, ticks = believable(cells).cast(pl.String), cells.to_physical().cast(pl.String)
+        return pl.select(pl.coalesce(readable, ticks)).to_series().alias(cells.name)
     text = cells.cast(pl.String)
     return text + f" {unit.strip()}" if unit and unit.strip() not in ("", "1") else text
 

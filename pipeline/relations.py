@@ -15,7 +15,7 @@ from pipeline.stages.derived import server as derived_server
 from pipeline.stages.derived import service as derived_service
 from pipeline.stages.instances import capacity
 from pipeline.tables import INPUTS
-from pipeline.tables.inputs import JOB_TABLES, SERVER_TABLES, SERVICE_TABLES
+from pipeline.tables.inputs import JOB_TABLES, LONGEST_SECONDS, SERVER_TABLES, SERVICE_TABLES
 from pipeline.violations import ROW, printable, violation, violations_at
 
 PATTERN_TABLES = ("usage_patterns", "edge_usage_patterns")
@@ -206,6 +206,18 @@ def _weeks(tables: Tables) -> Found:
     return [violations_at("server_need_volumes", "incomplete week", short, column="server_need_id", value="server_need_id", expected=expected)]  # fmt: skip
 
 
+def _journeys(tables: Tables) -> Found:
+    """Journeys that last longer than anything does."""
+    timed = tables["usage_journey_steps"].join(tables["usage_steps"].drop(ROW), on="usage_journey_step_id")
+    taken = (col.times_per_journey * col.user_time_spent).sum()
+    lasting = timed.group_by("usage_journey_id").agg(col(ROW).max(), seconds=taken)
+    found = lasting.filter(col.seconds > LONGEST_SECONDS).sort(ROW).collect()
+    if not len(found):
+        return []
+    expected = pl.format(f"a journey of at most {LONGEST_SECONDS:g} s; its steps take {{}} s", _figure(col.seconds))
+    return [violations_at("usage_journey_steps", "endless journey", found, column="usage_journey_id", value="usage_journey_id", expected=expected)]  # fmt: skip
+
+
 def _intensities(table: str) -> Callable[[Tables], Found]:
     def check(tables: Tables) -> Found:
         """Servers or countries without an average whose zone has no rows either."""
@@ -251,6 +263,7 @@ RULES: list[tuple[tuple[str, ...], Callable[[Tables], Found]]] = [
     (_SOFTWARE, _capacity),
     (SERVER_TABLES, _storages),
     (("server_need_volumes",), _weeks),
+    (("usage_journey_steps", "usage_steps"), _journeys),
     *(((table, "carbon_intensity"), _intensities(table)) for table in (*SERVER_TABLES, "countries")),
     ((*_SOFTWARE, *JOB_TABLES, "job_runs"), _applications),
     (("sources",), _sources),

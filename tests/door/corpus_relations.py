@@ -42,6 +42,8 @@ OTHER = [
             at("server_need_volumes", 167, "server_need_id", "sync", "168 rows for a server need, one for each hour of the week; it has 167"), base=full),
     refused("a week with an hour twice", cell("server_need_volumes", 168, "hour_of_week", "166"),
             at("server_need_volumes", 168, "server_need_id, hour_of_week", "sync, 166", "it stands in 2 rows"), base=full),
+    refused("a journey of a thousand years", cell("usage_journey_steps", 2, "times_per_journey", "2e7"),
+            at("usage_journey_steps", 2, "usage_journey_id", "visit", "a journey of at most 6.31152e+09 s; its steps take 36000000000 s"), base=full),
     refused("a server in a zone without rows", cell("cloud_servers", 1, "zone", "SE"),
             at("cloud_servers", 1, "zone", "SE", "a zone that has rows in carbon_intensity, for average_carbon_intensity is empty"), base=full),
     refused("a country in a zone without rows", cell("countries", 1, "zone", "SE"),

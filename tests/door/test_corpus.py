@@ -8,16 +8,19 @@ import pytest
 from pipeline import run, settings
 from pipeline.errors import InputError
 from pipeline.violations import lines
-from tests.door import corpus_files, corpus_relations, corpus_times, corpus_units, corpus_values
+from tests.door import (
+    corpus_files,
+    corpus_ids,
+    corpus_parquet,
+    corpus_relations,
+    corpus_times,
+    corpus_units,
+    corpus_values,
+)
 from tests.door.models import Broken, Case, full, small, write
 
-CASES: list[Case] = [
-    *corpus_values.CASES,
-    *corpus_files.CASES,
-    *corpus_units.CASES,
-    *corpus_times.CASES,
-    *corpus_relations.CASES,
-]
+MODULES = [corpus_values, corpus_files, corpus_units, corpus_times, corpus_relations, corpus_ids, corpus_parquet]
+CASES: list[Case] = [case for module in MODULES for case in module.CASES]
 
 
 def compute(folder: Path, out: Path) -> None:
