@@ -37,3 +37,10 @@ def write_copy(staged: Path, table: Table, rows: pl.LazyFrame) -> None:
     units = {"units": json.dumps(table.units())}
     frame.write_parquet(partial, compression_level=1, arrow_schema=table.arrow_schema(), metadata=units)
     partial.replace(storage.table_folder(staged, f"input.{table.name}") / "part-all.parquet")
+
+
+def flag_counts(model: Model) -> dict[str, int]:
+    """How many job runs carry each flag, for run.json: job_runs itself is not copied."""
+    flags = model["job_runs"].select(flag=pl.col("flags").cast(pl.String).str.split(";")).drop_nulls().explode("flag")
+    named = flags.select(pl.col("flag").str.strip_chars()).filter(pl.col("flag") != "")
+    return dict(named.group_by("flag").agg(pl.len()).sort("flag").collect().iter_rows())

@@ -341,5 +341,6 @@ def described(
         "rows": report.rows,
         "seconds": report.seconds,
         "warnings": model.warnings,
+        "flags": dims.flag_counts(model),
         "partitions": report.partitions,
     }

@@ -172,9 +172,9 @@ def svg(flow: Flows, choice: str, width: float, height: float, letters: int) -> 
             )
         )
         anchor, at = (("start", x), ("middle", x + BAR / 2), ("end", x + BAR))[node.column]
-        label = f"{shown(node.label, letters)} {mass(node.kg)}"
+        label = tag("tspan", shown(node.label, letters))
         words.append(
-            tag("text", label, tag("title", f"{node.label}: {mass(node.kg)} CO₂e"), x=f"{at:.1f}", y=f"{node.top - 4:.1f}", text_anchor=anchor)
+            tag("text", label, f" {mass(node.kg)}", tag("title", f"{node.label}: {mass(node.kg)} CO₂e"), x=f"{at:.1f}", y=f"{node.top - 4:.1f}", text_anchor=anchor)
         )  # fmt: skip
     return tag(
         "svg", *ribbons(flow, links, placed, xs), *boxes, *words, class_="marks", role="graphics-document",

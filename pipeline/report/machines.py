@@ -8,7 +8,7 @@ from pipeline.report.figures import MOST, Figures
 from pipeline.report.markup import Html, details, named, table
 from pipeline.report.names import labels
 from pipeline.report.sections import CO2, PERIOD_WORDS, Figure, Section, note, paragraph, quoted, total, when
-from pipeline.report.words import STORED, count, energy, mass, percent, significant, stored, unit_of
+from pipeline.report.words import STORED, count, energy, mass, percent, plain, stored, unit_of
 
 
 def servers(figures: Figures) -> Section:
@@ -86,9 +86,9 @@ def servers_table(figures: Figures, kept: pl.DataFrame, names: dict[str, str]) -
     rows = [
         [
             named(names[r["server_id"]]),
-            significant((r["nb"] or 0) / (r["hours"] or 1)),
-            significant((r["raw"] or 0) / (r["hours"] or 1)),
-            significant(r["nb_peak"] or 0),
+            plain((r["nb"] or 0) / (r["hours"] or 1)),
+            plain((r["raw"] or 0) / (r["hours"] or 1)),
+            plain(r["nb_peak"] or 0),
             f"{r['hours'] or 0}",
             energy(r["kwh"]),
             percent(r["idle_kwh"], r["kwh"]),
@@ -110,18 +110,14 @@ def timeline(figures: Figures, server: str, label: str, number: int) -> Figure |
         drawn.append({"time": row["period"], "part": "On", "value": row["nb"], "order": 0})
         drawn.append({"time": row["period"], "part": "Needed", "value": row["raw"], "order": 1})
     peak = rows.sort("nb", "period", descending=[True, False]).row(0, named=True)
-    caption = (
-        f"{quoted(label)}: {significant(total(rows['nb']) / len(rows))} instances on for a need of "
-        f"{significant(total(rows['raw']) / len(rows))}"
-    )
+    on, needed = (plain(total(rows[c]) / len(rows)) for c in ("nb", "raw"))
+    caption = f"{quoted(label)}: {on} instance{'' if on == '1' else 's'} on for a need of {needed}"
     if peak["nb"] > 1.05 * total(rows["nb"]) / len(rows):
         caption += f", most in {when(peak['period'], every)}"
     chart = charts.over_time(
         f"server-{number}", drawn, every, f"instances, average of the {word}", {"On": "idle", "Needed": "need"}, caption, stack=False
     )  # fmt: skip
-    numbers = [
-        [when(r["period"], every), significant(r["nb"]), significant(r["raw"])] for r in rows.iter_rows(named=True)
-    ]
+    numbers = [[when(r["period"], every), plain(r["nb"]), plain(r["raw"])] for r in rows.iter_rows(named=True)]
     return Figure(
         chart, caption, table(f"Instances of {quoted(label)}", [word.capitalize(), "On", "Needed"], numbers, [1, 2])
     )

@@ -99,10 +99,9 @@ def touched(doubts: Iterable[Doubt]) -> pl.Expr:
 
 
 def flags_of(run: Published) -> list[tuple[str, int]]:
-    """Codes that importers noted on job runs, with how many runs have them."""
-    codes = run.scan("input.job_runs").select(code=col("flags").cast(pl.String).str.split(";")).drop_nulls()
-    counted = codes.explode("code").with_columns(col.code.str.strip_chars()).filter(col.code != "")
-    return counted.group_by("code").agg(pl.len()).sort("len", "code", descending=[True, False]).collect().rows()
+    """Codes that importers noted on job runs, with how many runs have them, most first."""
+    counts = {str(code): int(runs) for code, runs in run.about.get("flags", {}).items()}
+    return sorted(counts.items(), key=lambda item: (-item[1], item[0]))
 
 
 def rejects_of(run: Published) -> list[tuple[str, str, int]]:

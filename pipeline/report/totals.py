@@ -12,8 +12,8 @@ def cards(figures: Figures) -> Html:
     usage, made = figures.of(phase="usage"), figures.of(phase="manufacturing")
     shown_cards = [
         (mass(figures.kg), f"{CO2} in all"),
-        (mass(usage), f"from usage, {percent(usage, figures.kg)}"),
-        (mass(made), f"from manufacturing, {percent(made, figures.kg)}"),
+        (mass(usage), "from usage" + (f", {percent(usage, figures.kg)}" if figures.kg else "")),
+        (mass(made), "from manufacturing" + (f", {percent(made, figures.kg)}" if figures.kg else "")),
         (energy(figures.kwh), "electricity"),
     ]
     if figures.hours:

@@ -54,7 +54,7 @@ def quality_title(figures: Figures, found: Quality) -> str:
     if found.low_kg:
         said.append(f"{percent(found.low_kg, figures.kg)} of the footprint rests on values of low confidence")
     if found.average_share:
-        said.append(f"{percent(found.average_share)} of the servers' usage on average grid intensity")
+        said.append(f"{percent(found.average_share)} of the servers' usage rests on average grid intensity")
     if found.warnings:
         said.append(count(len(found.warnings), "warning"))
     if refused := sum(n for *_, n in found.rejects):

@@ -62,6 +62,12 @@ def significant(value: float, digits: int = 3) -> str:
     return f"{rounded:,.{max(places, 0)}f}".replace(",", "\u202f")
 
 
+def plain(value: float) -> str:
+    """A number to three significant digits, without zeros that say nothing: `2`, `1.25`."""
+    said = significant(value)
+    return said.rstrip("0").rstrip(".") if "." in said and "e" not in said else said
+
+
 def with_unit(value: float | None, scale: Scale) -> str:
     """A number in the unit that suits it: `1.23 t`."""
     if value is None or not math.isfinite(value):

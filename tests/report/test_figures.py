@@ -79,5 +79,6 @@ def test_quality_knows_what_rests_on_what(made):
     assert found.low_kg == pytest.approx(web)
     assert ("servers", "power_usage_effectiveness", 2) in [(d.table, d.column, d.values) for d in found.defaults]
     assert found.average_share == pytest.approx(1)
+    assert found.flags == [("late", 1), ("odd", 1)]
     assert found.rejects == [("slurm", "no_end", 1)]
     assert found.unsourced == 1
