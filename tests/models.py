@@ -384,11 +384,18 @@ def write(tables: Tables, folder: Path, file_format: str = "csv") -> Path:
 
 
 def outputs(tables: Tables, folder: Path, file_format: str = "csv", **flags: Any) -> dict[str, pl.DataFrame]:
-    """All output tables of a run over the tables, read back from Parquet; without the views and checks that the run would make and do."""
-    model = write(tables, folder / "model", file_format)
-    with mock.patch.object(catalog, "failing_checks", lambda *_: {}), mock.patch.object(catalog, "write_views"):
-        run.run(model, folder / "out", settings.load(None, flags))
-    return {name: read(folder / "out" / "current", name) for name in OUTPUTS}
+    """All output tables of a run over the tables."""
+    return run_folder(write(tables, folder / "model", file_format), folder / "out", **flags)
+
+
+def run_folder(model: Path, out: Path, **flags: Any) -> dict[str, pl.DataFrame]:
+    """All output tables of a run, read back from Parquet; without the views and checks that the run would make and do."""
+    with (
+        mock.patch.object(catalog, "failing_checks", return_value={}),
+        mock.patch.object(catalog, "write_views"),
+    ):
+        run.run(model, out, settings.load(None, flags))
+    return {name: read(out / "current", name) for name in OUTPUTS}
 
 
 def read(root: Path, name: str) -> pl.DataFrame:

@@ -1,0 +1,105 @@
+"""derived.cell: which pattern triggers which job, when and how often."""
+
+from pipeline.stages.derived import cell
+from tests.frames import assert_table, frame, given
+
+JOBS = frame("""
+    | job_id | server_id |
+    | get    | web       |
+""")
+
+
+def cells(steps_drawing: str, journey_drawing: str):
+    steps = cell.steps_in_time(given("usage_journey_steps", journey_drawing), given("usage_steps", steps_drawing))
+    step_jobs = given(
+        "usage_step_jobs",
+        """
+        | usage_journey_step_id | job_id | times_per_step |
+        | watch                 | get    |              2 |
+    """,
+    )
+    journeys = given(
+        "usage_pattern_journeys",
+        """
+        | usage_pattern_id | usage_journey_id | times_per_start |
+        | fr               | visit            |               3 |
+    """,
+    )
+    nothing = [given(n) for n in ("edge_usage_pattern_journeys", "edge_usage_journey_needs", "server_need_jobs")]
+    return cell.build(journeys, steps, step_jobs, *nothing, JOBS)
+
+
+def test_the_delay_is_the_whole_hours_of_all_earlier_steps():
+    made = cells(
+        """
+        | usage_journey_step_id | user_time_spent |
+        | search                |            2700 |
+        | watch                 |            1800 |
+        """,
+        """
+        | usage_journey_id | position | usage_journey_step_id | times_per_journey |
+        | visit            |        1 | search                |                 1 |
+        | visit            |        2 | watch                 |                 1 |
+        | visit            |        3 | search                |                 2 |
+        | visit            |        4 | watch                 |                 5 |
+        """,
+    )
+    assert_table(
+        made,
+        """
+        | job_id | usage_pattern_id | container_id | journey_id | position | delay_hours | times     |
+        | get    | fr               | watch        | visit      |        2 |           0 | 3 * 1 * 2 |
+        | get    | fr               | watch        | visit      |        4 |           2 | 3 * 5 * 2 |
+    """,
+    )
+
+
+def test_ten_tenths_of_an_hour_delay_by_one_hour():
+    steps = """
+        | usage_journey_step_id | user_time_spent |
+        | search                |             360 |
+        | watch                 |               1 |
+    """
+    journey = """
+        | usage_journey_id | position | usage_journey_step_id | times_per_journey |
+        | visit            |        1 | search                |                10 |
+        | visit            |        2 | watch                 |                 1 |
+    """
+    assert_table(cells(steps, journey), "| container_id | delay_hours |\n| watch | 1 |")
+    almost = journey.replace("10 |", "9.9999999999999 |")
+    assert_table(cells(steps, almost), "| container_id | delay_hours |\n| watch | 1 |")
+
+
+def test_a_server_need_counts_deployments_places_in_the_journey_and_jobs():
+    deployed = given(
+        "edge_usage_pattern_journeys",
+        """
+        | usage_pattern_id | edge_usage_journey_id | times_per_deployment |
+        | boxes            | sense                 |                    2 |
+    """,
+    )
+    needs = given(
+        "edge_usage_journey_needs",
+        """
+        | edge_usage_journey_id | server_need_id | times_per_journey |
+        | sense                 | report         |                 3 |
+    """,
+    )
+    need_jobs = given(
+        "server_need_jobs",
+        """
+        | server_need_id | job_id | times_per_occurrence |
+        | report         | get    |                    5 |
+    """,
+    )
+    steps = cell.steps_in_time(given("usage_journey_steps"), given("usage_steps"))
+    made = cell.build(
+        given("usage_pattern_journeys"), steps, given("usage_step_jobs"), deployed, needs, need_jobs, JOBS
+    )
+    assert_table(
+        made,
+        """
+        | job_id | usage_pattern_id | container_id | kind        | delay_hours | times     |
+        | get    | boxes            | report       | server_need |           0 | 2 * 3 * 5 |
+    """,
+    )

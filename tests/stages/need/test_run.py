@@ -1,0 +1,123 @@
+"""need.run: what observed runs held and how long they waited, each hour."""
+
+import polars as pl
+
+from pipeline.stages.need import run
+from tests.frames import assert_table, frame, given
+
+NO_PIECES, NO_HORIZONS = given("job_run_intervals"), given("log_horizons")
+
+
+def runs(drawing: str, pieces: pl.LazyFrame = NO_PIECES, horizons: pl.LazyFrame = NO_HORIZONS) -> pl.LazyFrame:
+    return run.build(run.held_intervals(given("job_runs", drawing), pieces, horizons))
+
+
+def test_a_run_holds_what_it_holds_for_its_part_of_each_hour():
+    made = runs("""
+        | run_id | source | server_id | application | project | user | submitted_at | started_at | ended_at | cpu_cores | gpus | ram |
+        | a      | slurm  | node      | fold        | lab     | ann  | 00:00        | 00:45      | 02:15    |         8 |    2 |   3 |
+    """)  # fmt: skip
+    assert_table(made, """
+        | server_id | application | project | user | hour  | runs_started | runs_running | runs_ended | run_hours | core_hours | gpu_hours | ram_hours | wait_hours |
+        | node      | fold        | lab     | ann  | 00:00 |            1 |            1 |          0 |       1/4 |      8 / 4 |     2 / 4 |     3 / 4 |        3/4 |
+        | node      | fold        | lab     | ann  | 01:00 |            0 |            1 |          0 |         1 |          8 |         2 |         3 |          0 |
+        | node      | fold        | lab     | ann  | 02:00 |            0 |            1 |          1 |       1/4 |      8 / 4 |     2 / 4 |     3 / 4 |          0 |
+    """)  # fmt: skip
+
+
+def test_a_run_without_end_is_held_until_the_horizon_of_its_log():
+    drawing = """
+        | run_id | source | server_id | application | project | user | submitted_at | started_at | ended_at | cpu_cores |
+        | open   | slurm  | node      | fold        | lab     | ann  | 00:00        | 00:00      | -        |         1 |
+        | done   | slurm  | node      | sort        | lab     | ann  | 00:00        | 00:00      | 01:30    |         1 |
+    """
+    mine = pl.col("application") == "fold"
+    assert_table(runs(drawing).filter(mine), "| hour | run_hours |\n| 00:00 | 1 |\n| 01:00 | 1/2 |")
+    horizon = given("log_horizons", "| source | horizon |\n| slurm | 02:15 |")
+    assert_table(
+        runs(drawing, horizons=horizon).filter(mine),
+        "| hour | run_hours |\n| 00:00 | 1 |\n| 01:00 | 1 |\n| 02:00 | 1/4 |",
+    )
+
+
+def test_a_run_in_pieces_holds_nothing_between_them_and_counts_once():
+    pieces = given(
+        "job_run_intervals",
+        """
+        | run_id | interval_no | started_at | ended_at |
+        | a      |           0 | 00:00      | 00:15    |
+        | a      |           1 | 00:30      | 00:45    |
+        | a      |           2 | 03:00      | 04:00    |
+    """,
+    )
+    made = runs("""
+        | run_id | source | server_id | application | project | user | submitted_at | started_at | ended_at | cpu_cores |
+        | a      | slurm  | node      | fold        | lab     | ann  | 00:00        | 00:00      | 04:00    |         4 |
+    """, pieces)  # fmt: skip
+    assert_table(
+        made,
+        """
+        | hour  | runs_started | runs_running | runs_ended | core_hours |
+        | 00:00 |            1 |            1 |          0 |    4 * 1/2 |
+        | 03:00 |            0 |            1 |          0 |          4 |
+        | 04:00 |            0 |            0 |          1 |          0 |
+    """,
+    )
+
+
+def test_a_run_that_never_started_uses_nothing():
+    made = runs("""
+        | run_id | source | server_id | application | project | user | submitted_at | started_at | ended_at | cpu_cores |
+        | a      | slurm  | node      | fold        | lab     | ann  | 00:00        | -          | -        |         4 |
+        | b      | slurm  | node      | fold        | lab     | ann  | 01:00        | 02:00      | 03:00    |         4 |
+    """)  # fmt: skip
+    assert_table(made.filter(pl.col("core_hours") > 0), "| hour | core_hours | runs_started |\n| 02:00 | 4 | 1 |")
+
+
+def test_a_run_of_no_time_is_counted_and_its_data_is_not():
+    made = runs("""
+        | run_id | source | server_id | application | project | user | submitted_at | started_at | ended_at | cpu_cores | data_transferred | data_stored |
+        | a      | slurm  | node      | fold        | lab     | ann  | 00:00        | 00:30      | 00:30    |         4 |               10 |          10 |
+    """)  # fmt: skip
+    assert_table(
+        made,
+        "| hour | runs_started | runs_ended | core_hours | data_transferred | data_stored |\n| 00:00 | 1 | 1 | 0 | 0 | 0 |",
+    )
+
+
+def test_data_is_spread_over_the_time_held():
+    made = runs("""
+        | run_id | source | server_id | application | project | user | submitted_at | started_at | ended_at | data_transferred |
+        | a      | slurm  | node      | fold        | lab     | ann  | 00:00        | 00:30      | 02:00    |               30 |
+    """)  # fmt: skip
+    assert_table(
+        made.filter(pl.col("run_hours") > 0), "| hour | data_transferred |\n| 00:00 | 30 / 3 |\n| 01:00 | 30 * 2 / 3 |"
+    )
+
+
+def test_amounts_that_are_no_whole_thousandths_are_summed_all_the_same():
+    made = runs("""
+        | run_id | source | server_id | application | project | user | submitted_at | started_at | ended_at | cpu_cores |
+        | a      | slurm  | node      | fold        | lab     | ann  | 00:00        | 00:00      | 02:00    |       1/3 |
+        | b      | slurm  | node      | fold        | lab     | ann  | 00:00        | 00:30      | 01:00    |         1 |
+    """)  # fmt: skip
+    assert_table(made.filter(pl.col("run_hours") > 0), "| hour | core_hours |\n| 00:00 | 1/3 + 1/2 |\n| 01:00 | 1/3 |")
+
+
+def test_a_gpu_server_counts_gpus():
+    hourly = frame("""
+        | server_id | application | project | user | hour  | runs_started | run_hours | core_hours | gpu_hours | ram_hours | data_transferred | data_stored |
+        | gpus      | fold        | lab     | ann  | 00:00 |            1 |         1 |         16 |         2 |        64 |                0 |           0 |
+        | cpus      | fold        | lab     | ann  | 00:00 |            1 |         1 |         16 |         2 |        64 |                0 |           0 |
+    """)  # fmt: skip
+    servers = frame(
+        "| server_id | compute_unit | compute | ram |\n| gpus | gpu | 4 | 256 |\n| cpus | cpu_core | 32 | 128 |"
+    )
+    assert_table(
+        run.as_cells(hourly, servers),
+        """
+        | server_id | job_id | usage_pattern_id | container_id | compute_need | ram_need | demand         |
+        | gpus      | fold   | lab              | ann          |            2 |       64 | 2/4 + 64/256   |
+        | cpus      | fold   | lab              | ann          |           16 |       64 | 16/32 + 64/128 |
+    """,
+    )

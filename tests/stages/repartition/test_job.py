@@ -1,0 +1,105 @@
+"""repartition.job: by what each job is passed on to its containers."""
+
+import polars as pl
+
+from tests.frames import assert_table, computed
+from tests.stages.repartition.test_server import JOBS, SERVERS
+
+WORLD = {
+    "servers": SERVERS,
+    "jobs": JOBS,
+    "countries": "| country_id | average_carbon_intensity | timezone |\n| fr | 50 | UTC |\n| de | 400 | UTC |",
+    "networks": "| network_id | bandwidth_energy_intensity |\n| wifi | 0.05 |",
+}
+STEPS = {
+    "usage_steps": "| usage_journey_step_id | user_time_spent |\n| search | 3600 |\n| watch | 3600 |",
+    "usage_journey_steps": """
+        | usage_journey_id | position | usage_journey_step_id | times_per_journey |
+        | visit            |        0 | search                |                 1 |
+        | visit            |        1 | watch                 |                 2 |
+    """,
+    "usage_step_jobs": "| usage_journey_step_id | job_id | times_per_step |\n| search | get | 1 |\n| watch | get | 3 |",
+    "usage_patterns": """
+        | usage_pattern_id | network_id | country_id | clock |
+        | home             | wifi       | fr         | utc   |
+        | away             | wifi       | de         | utc   |
+    """,
+    "usage_pattern_journeys": """
+        | usage_pattern_id | usage_journey_id | times_per_start |
+        | home             | visit            |               1 |
+        | away             | visit            |               2 |
+    """,
+    "usage_pattern_starts": "| usage_pattern_id | hour | starts |\n| home | 00:00 | 4 |\n| away | 00:00 | 1 |",
+}
+
+
+def test_a_step_weighs_its_journeys_under_way_and_in_use_their_country_s_carbon(tmp_path):
+    found = computed(tmp_path, WORLD | STEPS)["repartition.job"]
+    # each journey lasts three hours: 4 at home and 2 * 1 away are under way in each
+    rows = "".join(
+        f"""
+        | get    | search       | 0{h}:00 |            (4 + 2) | 6 + 6 * 6              | (4 * 50 + 2 * 400)         | 1000 + 6 * 1000  | 1/7               |
+        | get    | watch        | 0{h}:00 |    (4 + 2) * 2 * 3 | 6 + 6 * 6              | (4 * 50 + 2 * 400) * 2 * 3 | 1000 + 6 * 1000  | 6/7               |"""
+        for h in range(3)
+    )
+    assert_table(found, f"""
+        | job_id | container_id | hour  | fabrication_weight | fabrication_weight_sum | usage_weight               | usage_weight_sum | fabrication_share |
+        {rows}
+    """)  # fmt: skip
+
+
+hour_is_first = pl.col("hour").dt.hour() == 0
+OCCURRENCES = """
+    | job_id | usage_pattern_id | container_id | hour  | occurrences |
+    | get    | csv              | tray         | 00:00 |           1 |
+    | get    | csv              | basket       | 00:00 |           3 |
+    | get    | xls              | basket       | 02:00 |           5 |
+"""
+
+
+def test_direct_containers_weigh_what_they_have_in_flight(tmp_path):
+    found = computed(tmp_path, {"servers": SERVERS, "jobs": JOBS, "occurrences": OCCURRENCES})["repartition.job"]
+    assert_table(
+        found,
+        """
+        | container_id | hour  | fabrication_weight | fabrication_weight_sum | fabrication_share | usage_weight | usage_share |
+        | tray         | 00:00 |                  1 |                  1 + 3 | 1/4               |            1 | 1/4         |
+        | basket       | 00:00 |                  3 |                  1 + 3 | 3/4               |            3 | 3/4         |
+        | tray         | 01:00 |                  0 |                      0 | 1                 |            0 | 1           |
+        | basket       | 01:00 |                  0 |                      0 | 1                 |            0 | 1           |
+        | tray         | 02:00 |                  0 |                      5 | 0                 |            0 | 0           |
+        | basket       | 02:00 |                  5 |                      5 | 1                 |            5 | 1           |
+    """,
+    )
+
+
+def test_given_container_weights_replace_what_is_in_flight(tmp_path):
+    weights = "| container_id | hour | fabrication_weight | usage_weight |\n| tray | 00:00 | 6 | 300 |"
+    drawings = {"servers": SERVERS, "jobs": JOBS, "occurrences": OCCURRENCES, "container_weights": weights}
+    assert_table(computed(tmp_path, drawings)["repartition.job"].head(100).filter(hour_is_first), """
+        | container_id | fabrication_weight | fabrication_share | usage_weight | usage_share |
+        | tray         |                  6 | 6/9               |          300 | 300/303     |
+        | basket       |                  3 | 3/9               |            3 | 3/303       |
+    """)  # fmt: skip
+
+
+def test_a_container_that_nobody_is_ever_in_stands_beside_the_others_with_zeros(tmp_path):
+    edge = {
+        "edge_usage_patterns": "| usage_pattern_id | network_id | country_id | usage_span |\n| boxes | wifi | fr | 0 |",
+        "edge_usage_pattern_starts": "| usage_pattern_id | hour | starts |\n| boxes | 00:00 | 5 |",
+        "edge_usage_pattern_journeys": "| usage_pattern_id | edge_usage_journey_id |\n| boxes | sense |",
+        "edge_usage_journey_needs": "| edge_usage_journey_id | server_need_id |\n| sense | report |",
+        "server_need_jobs": "| server_need_id | job_id |\n| report | get |",
+        "server_need_volumes": "| server_need_id | hour_of_week | volume |\n"
+        + "\n".join(f"| report | {h} | 1 |" for h in range(168)),
+    }
+    found = computed(tmp_path, WORLD | STEPS | edge)["repartition.job"]
+    assert_table(
+        found.filter(hour_is_first),
+        """
+        | container_id | fabrication_weight | fabrication_share |
+        | search       |                  6 | 1/7               |
+        | watch        |                 36 | 6/7               |
+        | report       |                  0 | 0                 |
+    """,
+    )
