@@ -346,7 +346,7 @@ def models(draw: st.DrawFn) -> Tables:
     if draw(st.booleans()):
         _runs(draw, tables, servers, patterns, base)
     if not any(
-        name in tables for name in ("occurrences", "usage_pattern_starts", "edge_usage_pattern_starts", "job_runs")
+        tables.get(name) for name in ("occurrences", "usage_pattern_starts", "edge_usage_pattern_starts", "job_runs")
     ):
         hour = base.replace(tzinfo=UTC)
         names = {"job_id": jobs[0], "usage_pattern_id": "direct", "container_id": "tray"}
