@@ -1,21 +1,30 @@
 """The same tasks on a Dask cluster (extra `wattrow[dask]`): an existing scheduler, or one started here.
 
-Scheduler, workers and this process need the same OUT folder (a shared file system) and the same wattrow. A task may run twice when a
-worker dies: its files appear in one step each under the same names, so the second run replaces them by their likes.
+Workers and this process need the same OUT folder (a shared file system) and the same wattrow; a worker that lacks either says so. A task
+may run twice when a worker dies: its files appear in one step each under the same names, so the second run replaces them by their likes.
 """
 
+import logging
 import os
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from pipeline import identity, remote
 from pipeline.errors import InputError, PipelineError
-from pipeline.tasks import OnDone, Task, compute_saved
+from pipeline.tasks import Done, OnDone, Task, missing
+from pipeline.worker import done_or_error
 
-RETRIES = 3
-"""How often a task is tried again after its worker was lost."""
+log = logging.getLogger("wattrow")
+
+SECONDS_TO_CONNECT = 30
+SECONDS_FOR_A_WORKER = 600
+"""A cluster may still be waiting in a queue for its first worker."""
+SECONDS_TO_SEE_FILES = 90.0
+"""A shared file system may show files written elsewhere only after a while (NFS: 60 s)."""
 
 
 def _dask() -> Any:
@@ -28,21 +37,30 @@ def _dask() -> Any:
 @contextmanager
 def _client(address: str, workers: int) -> Iterator[Any]:
     dask = _dask()
-    if address != "local":
-        try:
-            with dask.Client(address, timeout=30) as client:
-                yield client
-        except OSError as error:
-            raise InputError(f"--cluster {address}: no scheduler answers there ({error})") from error
+    if address == "local":
+        with _local(dask, workers) as cluster, dask.Client(cluster) as client:
+            yield client
         return
+    try:
+        client = dask.Client(address, timeout=SECONDS_TO_CONNECT)
+    except (OSError, ValueError, TypeError) as error:
+        raise InputError(
+            f"--cluster {address}: no scheduler answers there; expected local, or an address such as tcp://host:8786 ({error})"
+        ) from error
+    with client:
+        yield client
+
+
+@contextmanager
+def _local(dask: Any, workers: int) -> Iterator[Any]:
+    """A cluster of processes of one thread each, also of one Polars thread."""
     before = os.environ.get("POLARS_MAX_THREADS")
     os.environ["POLARS_MAX_THREADS"] = "1"
     try:
-        with (
-            dask.LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None) as cluster,
-            dask.Client(cluster) as client,
-        ):
-            yield client
+        with dask.LocalCluster(
+            n_workers=workers, threads_per_worker=1, dashboard_address=None, silence_logs=logging.ERROR
+        ) as cluster:
+            yield cluster
     finally:
         if before is None:
             os.environ.pop("POLARS_MAX_THREADS", None)
@@ -52,27 +70,60 @@ def _client(address: str, workers: int) -> Iterator[Any]:
 
 def in_cluster(staged: Path, tasks: list[Task], address: str, workers: int, on_done: OnDone) -> None:
     """Do the tasks on the cluster at `address`, or on one of `workers` processes started here where it is `local`."""
-    dask = _dask()
-    folder = str(staged.resolve())
     with _client(address, workers) as client:
+        _first_worker(client, address)
+        folder, code = str(staged.resolve()), identity.of_code()
         ordered = sorted(tasks, key=lambda t: -t.part.rows)
+        run = f"{time.time_ns():x}"
         futures = [
             client.submit(
-                compute_saved,
-                folder,
-                t.part.number,
-                key=f"wattrow-{t.identity[:16]}-{t.part.number}",
-                pure=False,
-                retries=RETRIES,
+                remote.do, folder, t.part.number, code,
+                key=f"wattrow-{run}-{t.part.number:05}", pure=False, priority=-place,
             )
-            for t in ordered
-        ]
+            for place, t in enumerate(ordered)
+        ]  # fmt: skip
         try:
-            for future in dask.as_completed(futures):
-                on_done(future.result())
-        except dask.scheduler.KilledWorker as error:
-            raise PipelineError(
-                f"a partition killed {RETRIES + 1} workers one after the other, out of memory? ({error})"
-            ) from error
+            for future in _dask().as_completed(futures):
+                done = _result(future)
+                _seen(staged, done)
+                on_done(done)
         finally:
             client.cancel(futures, force=True)
+
+
+def _first_worker(client: Any, address: str) -> None:
+    """Wait until there is a worker at all."""
+    if client.scheduler_info(n_workers=-1)["workers"]:
+        return
+    log.info("cluster=%s workers=0 waiting_seconds=%d", address, SECONDS_FOR_A_WORKER)
+    try:
+        client.wait_for_workers(1, timeout=SECONDS_FOR_A_WORKER)
+    except TimeoutError as error:
+        raise PipelineError(f"--cluster {address}: it has no worker after {SECONDS_FOR_A_WORKER} s") from error
+
+
+def _result(future: Any) -> Done:
+    """What the task answered; errors of ours as they are, those of the cluster in words."""
+    dask = _dask()
+    try:
+        return done_or_error(future.result())
+    except dask.scheduler.KilledWorker as error:
+        raise PipelineError(
+            f"a partition was lost with its worker again and again, out of memory? Complete partitions are kept ({error})"
+        ) from error
+    except ImportError as error:
+        raise PipelineError(f"--cluster: a worker cannot import wattrow; install it there ({error})") from error
+    except (OSError, dask.client.FutureCancelledError) as error:
+        raise PipelineError(f"the cluster was lost; complete partitions are kept ({error})") from error
+
+
+def _seen(staged: Path, done: Done, sleep: Callable[[float], None] = time.sleep) -> None:
+    """Wait until the files that a worker wrote are seen here."""
+    deadline = time.monotonic() + SECONDS_TO_SEE_FILES
+    while absent := missing(staged, done):
+        if time.monotonic() > deadline:
+            raise PipelineError(
+                f"{absent[0]} was written by a worker but is not seen here: OUT must lie on a file system that the workers "
+                "and this process share, under the same path"
+            )
+        sleep(0.5)

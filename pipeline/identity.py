@@ -1,7 +1,6 @@
 """What a run and a partition were made of, as hashes: the same identity means the same rows, so the work need not be done again."""
 
 import hashlib
-import io
 import json
 from functools import cache
 from pathlib import Path
@@ -11,7 +10,7 @@ from polars import col
 
 from pipeline.plan import Partition
 from pipeline.settings import Settings
-from pipeline.upstream import Upstream
+from pipeline.upstream import Upstream, row_hashes
 
 WITHOUT_EFFECT = {"workers", "memory", "keep_runs"}
 """Settings that change how a run is done, but no value in it."""
@@ -38,34 +37,49 @@ def of_run(hashes: dict[str, str], settings: Settings) -> str:
     return hashlib.sha256("\n".join(content).encode()).hexdigest()
 
 
-def of_partition(up: Upstream, part: Partition, settings: Settings) -> str:
-    """Identity of a partition: the program, the settings, and every row that its servers' results come from."""
-    digest = hashlib.sha256((of_code() + of_settings(settings)).encode())
-    mine = col.server_id.is_in(list(part.servers))
-    cells = up.cells.filter(mine)
-    patterns = set(cells["usage_pattern_id"]) | set(up.cell_spans.filter(mine)["usage_pattern_id"])
-    used = col.usage_pattern_id.is_in(list(patterns))
-    silent = not set(part.servers) <= set(up.spans["server_id"])
-    jobs = up.jobs.filter(mine)
-    spans = up.cell_spans.filter(mine)
-    containers = col.container_id.is_in(spans["container_id"].unique().to_list())
+KEYS = ("server_id", "job_id", "usage_pattern_id", "container_id", "storage_id", "zone")
+SMALL = (
+    "servers", "services", "jobs", "cells", "cell_spans", "spans", "triggers", "under_way", "grid", "networks", "storages",
+    "container_weights", "intensity", "run_inputs",
+)  # fmt: skip
+"""Frames of Upstream that a partition takes its rows from; `direct` and what is computed from these apart."""
+
+
+def of_partitions(up: Upstream, parts: list[Partition], settings: Settings) -> list[str]:
+    """Identities of partitions: the program, the settings, and every row that the servers' results come from."""
+    hashed = {name: _hashed(getattr(up, name)) for name in SMALL}
+    return [_of_partition(up, hashed, part, settings) for part in parts]
+
+
+def _of_partition(up: Upstream, hashed: dict[str, pl.DataFrame], part: Partition, settings: Settings) -> str:
+    mine = {
+        name: hashed[name].filter(col.server_id.is_in(list(part.servers)))
+        for name in ("servers", "services", "jobs", "cells", "cell_spans", "spans", "run_inputs")
+    }
+    patterns = {*mine["cells"]["usage_pattern_id"], *mine["cell_spans"]["usage_pattern_id"]}
+    used = {
+        name: hashed[name].filter(col.usage_pattern_id.is_in(list(patterns)))
+        for name in ("triggers", "under_way", "grid")
+    }
+    zones = {*mine["servers"]["zone"], *used["grid"]["zone"]} - {None}
+    containers = mine["cell_spans"]["container_id"].unique().to_list()
+    direct = up.direct_of(part).filter(col.job_id.cast(pl.String).is_in(mine["jobs"]["job_id"].to_list()))
     frames = [
-        up.servers.filter(mine), up.services.filter(mine), jobs, up.capacity.filter(mine), cells, spans, up.spans.filter(mine),
-        up.triggers.filter(used), up.under_way.filter(used), up.grid.filter(used), up.networks,
-        up.storages.join(up.servers.filter(mine), on="storage_id", how="semi"), up.container_weights.filter(containers),
-        up.intensity.filter(col.zone.is_in([*up.servers.filter(mine)["zone"].drop_nulls(), *up.grid.filter(used)["zone"].drop_nulls()])),
-        up.direct_of(part).filter(col.job_id.cast(pl.String).is_in(jobs["job_id"].to_list())).collect(),
-        up.runs.filter(mine).collect(),
-    ]  # fmt: skip
-    for frame in frames:
-        digest.update(_bytes_of(frame))
-    digest.update(json.dumps(up.model_hours if silent else None).encode())
-    return digest.hexdigest()
+        *mine.values(),
+        *used.values(),
+        hashed["networks"],
+        hashed["storages"].filter(col.storage_id.is_in(mine["servers"]["storage_id"].drop_nulls().to_list())),
+        hashed["container_weights"].filter(col.container_id.is_in(containers)),
+        hashed["intensity"].filter(col.zone.is_in(list(zones))),
+        _hashed(direct.collect()),
+    ]
+    sums = [(len(f), *f.select("sum_1", "sum_2").sum().row(0)) for f in frames]
+    silent = not set(part.servers) <= set(mine["spans"]["server_id"])
+    content = [of_code(), of_settings(settings), json.dumps(sums), json.dumps(up.model_hours if silent else None)]
+    return hashlib.sha256("\n".join(content).encode()).hexdigest()
 
 
-def _bytes_of(frame: pl.DataFrame) -> bytes:
-    buffer = io.BytesIO()
-    frame.select(pl.all().exclude("row")).with_columns(pl.col(pl.Categorical).cast(pl.String)).write_ipc(
-        buffer, compat_level=pl.CompatLevel.oldest()
-    )
-    return hashlib.sha256(buffer.getvalue()).digest()
+def _hashed(frame: pl.DataFrame) -> pl.DataFrame:
+    """Two hashes of each row beside its keys: their sums say what rows there are, in whatever order."""
+    named = frame.select(pl.all().exclude("row")).with_columns(pl.col(pl.Categorical).cast(pl.String))
+    return named.select(*(k for k in KEYS if k in named.columns), *row_hashes())

@@ -1,6 +1,6 @@
 """Which servers are computed together: partitions of about the same size, a very large server in ranges of jobs."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import polars as pl
@@ -27,7 +27,8 @@ class Partition:
 
 def chunk_rows(memory: int, workers: int) -> int:
     """Job-hour rows that a worker may hold at once."""
-    available = max(memory / workers - BASE_BYTES, 0)
+    processes = workers + 1 if workers > 1 else 1
+    available = max((memory - processes * BASE_BYTES) / workers, 0)
     return int(min(max(available / BYTES_PER_ROW, SMALLEST_CHUNK), LARGEST_CHUNK))
 
 
@@ -83,8 +84,13 @@ def server_spans(jobs: pl.LazyFrame, observed: pl.LazyFrame) -> pl.LazyFrame:
     )
 
 
-def partitions(servers: Sequence[str], jobs: pl.DataFrame, observed: pl.DataFrame, largest: int) -> list[Partition]:
-    """Pack servers into partitions of at most `largest` rows. `jobs`: server_id, job_id, rows; `observed`: server_id, rows."""
+def partitions(
+    servers: Sequence[str], jobs: pl.DataFrame, observed: pl.DataFrame, largest: int, cuts: Collection[str] = ()
+) -> list[Partition]:
+    """Pack servers, by id, into partitions of at most `largest` rows. `jobs`: server_id, job_id, rows; `observed`: server_id, rows.
+
+    `cuts` are servers that partitions of an earlier run began with: to cut there again leaves most partitions as they were.
+    """
     by_server: dict[str, list[tuple[str, int]]] = {server: [] for server in servers}
     for server, job, rows in jobs.select("server_id", "job_id", "rows").sort("server_id", "job_id").iter_rows():
         by_server[server].append((job, rows))
@@ -104,7 +110,7 @@ def partitions(servers: Sequence[str], jobs: pl.DataFrame, observed: pl.DataFram
 
     for server in sorted(by_server):
         rows = sum(r for _, r in by_server[server]) + extra.get(server, 0)
-        if size + rows > largest:
+        if size + rows > largest or server in cuts:
             close()
         if rows > largest and len(by_server[server]) > 1:
             made.append(Partition(len(made), (server,), _chunks(by_server[server], largest), rows))

@@ -18,9 +18,9 @@ from polars import col
 
 from pipeline import catalog, coverage, dims, identity, plan, storage, tasks
 from pipeline.errors import InputError, PipelineError
+from pipeline.folder import file_hash, find_files
 from pipeline.model import IN_MEMORY_ROWS, Model, load
 from pipeline.partition import Work, needs_to_energy, unused_storages
-from pipeline.folder import file_hash, find_files
 from pipeline.settings import Settings, memory_bytes
 from pipeline.stages.energy import device as energy_device
 from pipeline.stages.energy import storage as energy_storage
@@ -40,6 +40,8 @@ SMALL_ROWS = 1_500_000
 """Below so many job-hours a pool of processes costs more than it brings."""
 PARTITIONS_PER_WORKER = 3
 """So that no worker waits long for the last partition."""
+SHARED_PARTITIONS = 64
+"""Partitions that a run in shares aims at, on whatever machines its shares are computed."""
 
 
 @dataclass
@@ -88,20 +90,19 @@ def run(
         return compute_share(folder, out, settings, run_identity, how)
     report = Report(run_id=f"{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}-{secrets.token_hex(3)}")
     with storage.locked(out):
-        before = storage.current_manifest(out)
-        if before.get("identity") == run_identity and not how.fresh:
-            return Report(run_id=before["run_id"], published=storage.current(out), rows=before["rows"], unchanged=True)
+        before = {} if how.fresh else storage.current_manifest(out)
+        if before.get("identity") == run_identity:
+            return nothing_to_do(out, before)
         staged = storage.staging(out, run_identity, keep=not how.fresh)
         try:
-            model, up, planned = prepared(folder, staged, settings, report, began)
+            model, up, planned = prepared(folder, staged, settings, report, began, how, before)
         except InputError:
             shutil.rmtree(out / storage.STAGING, ignore_errors=True)
             raise
         since = time.monotonic()
-        done = take_over(out, staged, planned, {} if how.fresh else before)
-        if how.only_publish and len(done) < len(planned):
-            missing = [t.part.number for t in planned if t.part.number not in done]
-            raise PipelineError(f"{len(missing)} of {len(planned)} partitions are not computed yet: {missing[:20]}")
+        done = take_over(out, staged, planned, before)
+        if how.only_publish:
+            refuse_missing(planned, done)
         compute(staged, up, planned, done, settings, progress, how)
         report.partitions = [done[t.part.number] for t in planned]
         report.timed("partitions", since)
@@ -118,12 +119,28 @@ def run(
         manifest = described(model, settings, report, run_identity, hashes)
         storage.write_json(staged / "run.json", manifest | {"carbon_intensity": coverage.of_energy(staged)})
         catalog.write_views(staged)
-        for rest in (tasks.PREPARED, tasks.DONE, "inputs"):
-            shutil.rmtree(staged / rest, ignore_errors=True)
-        (staged / tasks.PLAN).unlink(missing_ok=True)
+        storage.tidy(staged)
         report.published = storage.publish(out, staged, report.run_id)
         storage.clean(out, settings.keep_runs)
     return report
+
+
+def nothing_to_do(out: Path, before: dict[str, Any]) -> Report:
+    """The report of a run that is there already."""
+    log.info("unchanged=%s", before["run_id"])
+    return Report(run_id=before["run_id"], published=storage.current(out), rows=before["rows"], unchanged=True)
+
+
+def refuse_missing(planned: list[Task], done: dict[int, Done]) -> None:
+    """PipelineError where a partition is not complete."""
+    absent = [t.part for t in planned if t.part.number not in done]
+    if not absent:
+        return
+    named = ", ".join(f"{p.number} (server {p.servers[0]})" for p in absent[:10])
+    raise PipelineError(
+        f"{len(absent)} of {len(planned)} partitions are not computed yet: {named}; compute them with "
+        "wattrow run --partition I/N, same model, settings and version of wattrow"
+    )
 
 
 def check(folder: Path, settings: Settings) -> Model:
@@ -158,18 +175,21 @@ def _hashes(folder: Path) -> dict[str, str]:
 
 
 def prepared(
-    folder: Path, staged: Path, settings: Settings, report: Report, began: float
+    folder: Path, staged: Path, settings: Settings, report: Report, began: float, how: How, before: dict[str, Any]
 ) -> tuple[Model, Upstream, list[Task]]:
     """The checked model, everything upstream of the partitions, and the partitions."""
+    shutil.rmtree(staged / "inputs", ignore_errors=True)
     model = load(folder, spill=staged / "inputs")
     report.timed("read", began)
     since = time.monotonic()
     up = prepare(model)
     coverage.refuse_gaps(up)
-    parts = partitions_of(up, settings)
+    parts = partitions_of(up, settings, how, before)
     if model.rows.get("occurrences", 0) > IN_MEMORY_ROWS and len(parts) > 1:
         up = up.bucketed(parts, staged / "inputs" / "direct")
-    planned = [Task(part, identity.of_partition(up, part, settings)) for part in parts]
+    planned = [
+        Task(part, made_of) for part, made_of in zip(parts, identity.of_partitions(up, parts, settings), strict=True)
+    ]
     report.timed("upstream", since)
     return model, up, planned
 
@@ -179,19 +199,24 @@ def workers_for(rows: int, settings: Settings) -> int:
     return (settings.workers or os.cpu_count() or 1) if rows > SMALL_ROWS else 1
 
 
-def partitions_of(up: Upstream, settings: Settings) -> list[plan.Partition]:
-    """The partitions of servers that are computed one by one."""
+def partitions_of(
+    up: Upstream, settings: Settings, how: How | None = None, before: dict[str, Any] | None = None
+) -> list[plan.Partition]:
+    """The partitions of servers that are computed one by one; cut where the run `before` cut, so that most stay as they were."""
+    shared = how is not None and (how.share is not None or how.only_publish)
     rows = up.job_spans.lazy().with_columns(rows=(col.end - col.first) * col.cells)
     rows = rows.group_by("server_id", "job_id").agg(col.rows.sum())
     jobs = up.jobs.lazy().select("server_id", "job_id").join(rows, on=["server_id", "job_id"], how="left")
     sized = jobs.with_columns(col.rows.fill_null(0)).collect()
     observed = run_spans(up.runs).collect()
     total = int(sized["rows"].sum()) + int(observed["rows"].sum())
-    workers = workers_for(total, settings)
-    largest = plan.chunk_rows(memory_bytes(settings.memory), workers)
-    if workers > 1:
-        largest = min(largest, max(total // (workers * PARTITIONS_PER_WORKER), plan.SMALLEST_CHUNK))
-    return plan.partitions(up.servers["server_id"].to_list(), sized, observed, largest)
+    workers = 1 if shared else workers_for(total, settings)
+    pieces = SHARED_PARTITIONS if shared else workers * PARTITIONS_PER_WORKER if workers > 1 else 1
+    largest = min(plan.chunk_rows(memory_bytes(settings.memory), workers), max(total // pieces, plan.SMALLEST_CHUNK))
+    cuts = {p["first"] for p in (before or {}).get("partitions", []) if "first" in p}
+    if len(cuts) > 2 * (total // largest + 1):  # after many changes, or with more memory: pack them anew
+        cuts = set()
+    return plan.partitions(up.servers["server_id"].to_list(), sized, observed, largest, cuts)
 
 
 # ---------------------------------------------------------------- computing
@@ -204,9 +229,11 @@ def take_over(out: Path, staged: Path, planned: list[Task], before: dict[str, An
     done: dict[int, Done] = {}
     for task in planned:
         if (resumed := tasks.finished(staged, task)) is not None:
-            done[task.part.number] = {**resumed, "how": resumed.get("how", "resumed")}
+            done[task.part.number] = {**resumed, "how": "resumed"}
         elif current is not None and task.identity in earlier:
-            done[task.part.number] = storage.linked(current, staged, earlier[task.identity], task.part.number)
+            taken = storage.linked(current, staged, earlier[task.identity], task.part.number)
+            if taken is not None:
+                done[task.part.number] = taken
     if done:
         log.info("partitions=%d unchanged=%d", len(planned), len(done))
     return done
@@ -256,12 +283,16 @@ def compute_share(folder: Path, out: Path, settings: Settings, run_identity: str
     """Compute partitions i of n into the staging folder, and leave them there for `publish`."""
     assert how.share is not None
     part, parts = how.share
+    before = {} if how.fresh else storage.current_manifest(out)
+    if before.get("identity") == run_identity:
+        return nothing_to_do(out, before)
     staged = storage.staging(out, run_identity, keep=True, sweep=False)
     report = Report(run_id="")
     private = staged / f"share-{part}-of-{parts}"
-    _, up, planned = prepared(folder, private, settings, report, time.monotonic())
+    _, up, planned = prepared(folder, private, settings, report, time.monotonic(), how, before)
     mine = [t for t in planned if t.part.number % parts == part - 1]
-    todo = [t for t in mine if tasks.finished(staged, t) is None]
+    earlier = {p["identity"] for p in before.get("partitions", [])}
+    todo = [t for t in mine if t.identity not in earlier and (how.fresh or tasks.finished(staged, t) is None)]
     tasks.in_process(staged, up, todo, settings, report.partitions.append)
     shutil.rmtree(private, ignore_errors=True)
     log.info("share=%d/%d partitions=%d computed=%d", part, parts, len(mine), len(todo))

@@ -8,7 +8,7 @@ import shutil
 import socket
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +17,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.errors import InputError, PipelineError
-from pipeline.tables import Table
+from pipeline.tables import OUTPUTS, Table
 
 Rows = pl.LazyFrame | Sequence[pl.LazyFrame]
 
 ROW_GROUP_ROWS = 500_000
+PUBLISHED_FILES = ("run.json", "views.sql")
 STAGING, RUNS, CURRENT, LOCK = ".staging", "runs", "current", ".lock"
 
 
@@ -125,6 +126,9 @@ def locked(out: Path) -> Iterator[None]:
                 lock.rename(stale)
             except FileNotFoundError:
                 continue
+            if _holder_lives(stale) is not None:  # taken over by another process between the two looks: give it back
+                with suppress(FileExistsError):
+                    os.link(stale, lock)
             stale.unlink(missing_ok=True)
     else:
         raise PipelineError(f"{out}: could not take the lock {lock}")
@@ -192,6 +196,18 @@ def current_manifest(out: Path) -> dict[str, Any]:
         return {}
 
 
+def tidy(staged: Path) -> None:
+    """Leave what is published: tables, run.json, views.sql; nothing that was only needed on the way there."""
+    families = {name.split(".")[0] for name in OUTPUTS} | {"input", "source"}
+    for path in staged.iterdir():
+        if path.is_dir() and path.name not in families:
+            shutil.rmtree(path, ignore_errors=True)
+        elif path.is_file() and path.name not in PUBLISHED_FILES:
+            path.unlink(missing_ok=True)
+    for partial in staged.rglob("*.partial"):
+        partial.unlink(missing_ok=True)
+
+
 def staging(out: Path, identity: str, *, keep: bool, sweep: bool = True) -> Path:
     """The staging folder of a run of this identity. What a killed run of the same identity left there is kept for it to go on.
 
@@ -207,8 +223,18 @@ def staging(out: Path, identity: str, *, keep: bool, sweep: bool = True) -> Path
     return mine
 
 
-def linked(current_run: Path, staged: Path, earlier: dict[str, Any], number: int) -> dict[str, Any]:
-    """Take a partition's files over from the current run, as hard links where the file system can, else as copies."""
+def _copied(source: Path, target: Path) -> None:
+    """Copy a file; it appears whole."""
+    partial = target.with_suffix(f".{os.getpid()}-{secrets.token_hex(4)}.partial")
+    shutil.copyfile(source, partial)
+    partial.replace(target)
+
+
+def linked(current_run: Path, staged: Path, earlier: dict[str, Any], number: int) -> dict[str, Any] | None:
+    """Take a partition's files over from the current run, as hard links where the file system can, else as copies.
+
+    None where one of them is not there any more.
+    """
     files = []
     for f in earlier["files"]:
         source = table_folder(current_run, f["table"]) / f["file"]
@@ -220,7 +246,9 @@ def linked(current_run: Path, staged: Path, earlier: dict[str, Any], number: int
         target.unlink(missing_ok=True)
         try:
             os.link(source, target)
+        except FileNotFoundError:
+            return None
         except OSError:
-            shutil.copyfile(source, target)
+            _copied(source, target)
         files.append({**f, "file": name})
     return {**earlier, "number": number, "files": files, "how": "unchanged", "seconds": 0.0}

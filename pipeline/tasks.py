@@ -68,6 +68,7 @@ def compute(staged: Path, up: Upstream, task: Task, settings: Settings) -> Done:
         "files": files,
         "seconds": seconds,
         "servers": len(part.servers),
+        "first": part.servers[0],
         "rows": part.rows,
     }
     (staged / DONE).mkdir(exist_ok=True)
@@ -83,7 +84,9 @@ def save(staged: Path, up: Upstream, tasks: list[Task], settings: Settings) -> N
 
 
 @lru_cache(maxsize=2)
-def _prepared(staged: str) -> tuple[Upstream, dict[int, Task], Settings]:
+def _prepared(staged: str, written: tuple[int, int]) -> tuple[Upstream, dict[int, Task], Settings]:
+    """What `save` wrote; `written` tells one plan from the next one in the same folder."""
+    del written
     folder = Path(staged)
     plan = json.loads((folder / PLAN).read_text(encoding="utf-8"))
     tasks = {}
@@ -96,9 +99,10 @@ def _prepared(staged: str) -> tuple[Upstream, dict[int, Task], Settings]:
 
 
 def compute_saved(staged: str, number: int) -> Done:
-    """Do one task from the folder alone: what a worker process or a cluster calls."""
-    up, tasks, settings = _prepared(staged)
-    return compute(Path(staged), up, tasks[number], settings)
+    """Do one task from the folder alone, if it is not complete: what a worker process or a cluster calls."""
+    plan = (Path(staged) / PLAN).stat()
+    up, tasks, settings = _prepared(staged, (plan.st_mtime_ns, plan.st_ino))
+    return finished(Path(staged), tasks[number]) or compute(Path(staged), up, tasks[number], settings)
 
 
 def finished(staged: Path, task: Task) -> Done | None:
@@ -107,8 +111,13 @@ def finished(staged: Path, task: Task) -> Done | None:
         done: Done = json.loads((staged / DONE / f"{task.part.number:05}.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    there = all((storage.table_folder(staged, f["table"]) / f["file"]).exists() for f in done["files"])
-    return done if there and done["identity"] == task.identity else None
+    return done if done["identity"] == task.identity and not missing(staged, done) else None
+
+
+def missing(staged: Path, done: Done) -> list[Path]:
+    """Files of a complete task that are not there; those without rows are not needed."""
+    files = [storage.table_folder(staged, f["table"]) / f["file"] for f in done["files"] if f["rows"]]
+    return [f for f in files if not f.exists()]
 
 
 def in_process(staged: Path, up: Upstream, tasks: list[Task], settings: Settings, on_done: OnDone) -> None:

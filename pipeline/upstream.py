@@ -40,6 +40,8 @@ class Upstream:
     """job_id and container_id of the direct occurrences."""
     runs: pl.LazyFrame
     """Rows of need.run."""
+    run_inputs: pl.DataFrame
+    """A fingerprint of the records that each server's runs come from: sums of fractions may differ in their last bit, records do not."""
     usage: pl.DataFrame
     """Rows of need.usage_pattern."""
     cell_spans: pl.DataFrame
@@ -62,8 +64,14 @@ class Upstream:
     def bucketed(self, parts: list[plan.Partition], folder: Path) -> "Upstream":
         """The same with the direct occurrences sorted into one folder per partition, in one pass over them."""
         number = {job: part.number for part in parts for chunk in part.chunks for job in chunk}
-        of_job = pl.LazyFrame({"job_id": list(number), "number": list(number.values())}, schema={"job_id": pl.String, "number": pl.Int64})
-        placed = self.direct.with_columns(name=col.job_id.cast(pl.String)).join(of_job, left_on="name", right_on="job_id").drop("name")
+        of_job = pl.LazyFrame(
+            {"job_id": list(number), "number": list(number.values())}, schema={"job_id": pl.String, "number": pl.Int64}
+        )
+        placed = (
+            self.direct.with_columns(name=col.job_id.cast(pl.String))
+            .join(of_job, left_on="name", right_on="job_id")
+            .drop("name")
+        )
         placed.sink_parquet(pl.PartitionBy(folder, key="number", include_key=False), mkdir=True, compression="lz4")
         return replace(self, buckets=str(folder.resolve()))
 
@@ -127,8 +135,8 @@ def prepare(model: Model) -> Upstream:
     intervals = run.held_intervals(model["job_runs"], model["job_run_intervals"], model["log_horizons"])
     runs = run.build(intervals).collect() if model.has("job_runs") else run.build(intervals).collect_schema().to_frame()
     direct_spans = plan.direct_spans(model["occurrences"], jobs).collect()
-    cell_spans = pl.concat([plan.cell_spans(cells, triggers.lazy()).collect(), direct_spans])
-    job_spans = plan.job_spans(cell_spans.lazy(), jobs).collect()
+    cell_spans = pl.concat([plan.cell_spans(cells, triggers.lazy()).collect(), direct_spans]).sort(pl.all())
+    job_spans = plan.job_spans(cell_spans.lazy(), jobs).sort(pl.all()).collect()
     observed = run_spans(runs.lazy())
     return Upstream(
         servers=servers.collect(),
@@ -150,14 +158,26 @@ def prepare(model: Model) -> Upstream:
         networks=model["networks"].collect(),
         container_weights=model["container_weights"].collect(),
         direct=model["occurrences"],
-        direct_cells=direct_spans.select("job_id", "container_id").unique(),
+        direct_cells=direct_spans.select("job_id", "container_id").unique().sort(pl.all()),
         runs=runs.lazy(),
+        run_inputs=fingerprints(intervals).collect(),
         usage=usage,
         cell_spans=cell_spans,
         job_spans=job_spans,
         spans=plan.server_spans(job_spans.lazy(), observed).collect(),
         model_hours=_model_hours(usage, cell_spans, job_spans, runs),
     )
+
+
+def row_hashes() -> list[pl.Expr]:
+    """Two hashes of each row, to be summed up: what rows there are, in whatever order. They are stable within one version of Polars."""
+    return [pl.struct(pl.all()).hash(seed).alias(f"sum_{seed}") for seed in (1, 2)]
+
+
+def fingerprints(intervals: pl.LazyFrame) -> pl.LazyFrame:
+    """Two sums of hashes of the rows of every server, in whatever order they come."""
+    hashed = intervals.select("server_id", *row_hashes())
+    return hashed.group_by("server_id").agg(pl.all().sum()).sort("server_id")
 
 
 def run_spans(runs: pl.LazyFrame) -> pl.LazyFrame:

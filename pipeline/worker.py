@@ -32,11 +32,19 @@ def answer(staged: str, number: int) -> Answer:
 
 
 def serve(staged: str) -> None:
-    """Answer until the input ends; anything else that prints goes to standard error."""
+    """Answer until the input ends, then end at once: who asked is gone. Anything else that prints goes to standard error."""
     answers, sys.stdout = sys.stdout, sys.stderr
-    for line in sys.stdin:
-        answers.write(json.dumps(answer(staged, int(line))) + "\n")
+    asked: queue.SimpleQueue[int] = queue.SimpleQueue()
+    threading.Thread(target=_listen, args=(asked.put,), daemon=True).start()
+    while True:
+        answers.write(json.dumps(answer(staged, asked.get())) + "\n")
         answers.flush()
+
+
+def _listen(give: Callable[[int], None]) -> None:
+    for line in sys.stdin:
+        give(int(line))
+    os._exit(0)
 
 
 class Worker:
@@ -67,7 +75,7 @@ class Worker:
             raise PipelineError(
                 f"the worker at partition {number} died ({reason}; out of memory?); complete partitions are kept"
             )
-        return _done_or_error(json.loads(line))
+        return done_or_error(json.loads(line))
 
     def stop(self) -> None:
         """End the process, at once."""
@@ -75,7 +83,8 @@ class Worker:
         self.process.wait()
 
 
-def _done_or_error(given: Answer) -> Done:
+def done_or_error(given: Answer) -> Done:
+    """What a worker answered; raises where that is an error."""
     if "input_error" in given:
         rows = pl.read_json(io.StringIO(given["violations"]), schema=VIOLATION_SCHEMA)
         raise InputError(given["input_error"], rows)

@@ -71,7 +71,11 @@ def build_observed(weights: pl.LazyFrame, server_series: pl.LazyFrame) -> pl.Laz
         ["weight"],
     )
     return beside(
-        summed.join(sums, on="server_id", validate="m:1"), "weight", server_series, ["server_id"], ["weight_sum"]
+        summed.join(sums, on="server_id", validate="m:1").sort(*BY, "start"),
+        "weight",
+        server_series,
+        ["server_id"],
+        ["weight_sum"],
     )
 
 

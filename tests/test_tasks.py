@@ -1,0 +1,371 @@
+"""Partitions as tasks: the same rows whatever the split; what was done is not done again; what fails publishes nothing."""
+
+import json
+import os
+import shutil
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from pipeline import plan, run, storage, tasks, worker
+from pipeline.errors import InputError, PipelineError
+from pipeline.run import How
+from pipeline.settings import Settings
+from tests.splits import (
+    assert_no_rests,
+    assert_same,
+    change,
+    finished,
+    keys_in_order,
+    started,
+    tables_of,
+    write_everything,
+)
+
+Json = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_everything(tmp_path_factory.mktemp("model"))
+
+
+@pytest.fixture(scope="module")
+def whole(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The model computed in this process, in one partition."""
+    out = tmp_path_factory.mktemp("whole")
+    run.run(model, out, Settings())
+    assert len(partitions(out)) == 1
+    return out / "current"
+
+
+@pytest.fixture
+def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plan, "LARGEST_CHUNK", 250)
+    monkeypatch.setattr(plan, "SMALLEST_CHUNK", 250)
+
+
+@pytest.fixture
+def copied(model: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(model, tmp_path / "model"))
+
+
+def told(out: Path) -> Json:
+    return dict(json.loads((out / "current" / "run.json").read_text()))
+
+
+def partitions(out: Path) -> list[Json]:
+    return list(told(out)["partitions"])
+
+
+def how(out: Path) -> list[str]:
+    return [p["how"] for p in partitions(out)]
+
+
+def wait_until(true: Callable[[], object], seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def done_files(out: Path) -> list[Path]:
+    return list((out / ".staging").glob("*/done/*.json"))
+
+
+# ---------------------------------------------------------------- whatever the split
+
+
+def test_model_has_something_of_everything(whole: Path):
+    empty = {name for name, rows in tables_of(whole).items() if not len(rows) and not name.startswith("input.")}
+    assert empty <= {"need.service", "derived.service", "energy.device"}
+
+
+@pytest.mark.usefixtures("small_chunks")
+def test_many_partitions_in_this_process(model: Path, whole: Path, tmp_path: Path):
+    run.run(model, tmp_path, Settings())
+    assert len(partitions(tmp_path)) > 3
+    assert_same(tmp_path / "current", whole)
+    assert_no_rests(tmp_path)
+
+
+def test_servers_split_into_ranges_of_jobs(model: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(plan, "LARGEST_CHUNK", 80)
+    monkeypatch.setattr(plan, "SMALLEST_CHUNK", 80)
+    run.run(model, tmp_path, Settings())
+    assert len(list((tmp_path / "current/need/job").glob("*.parquet"))) > len(partitions(tmp_path)) == 8
+    assert_same(tmp_path / "current", whole)
+
+
+@pytest.mark.usefixtures("small_chunks")
+def test_two_worker_processes(model: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(run, "SMALL_ROWS", 0)
+    run.run(model, tmp_path, Settings(workers=2))
+    assert len(partitions(tmp_path)) > 3
+    assert_same(tmp_path / "current", whole)
+    assert_no_rests(tmp_path)
+
+
+@pytest.mark.usefixtures("small_chunks")
+def test_rows_stand_in_the_same_order_each_time(model: Path, tmp_path: Path):
+    once, again = (run.run(model, tmp_path / name, Settings()).published for name in ("once", "again"))
+    assert once is not None
+    assert again is not None
+    expected = keys_in_order(again)
+    for name, rows in keys_in_order(once).items():
+        assert rows.equals(expected[name]), name
+    assert [p["identity"] for p in partitions(tmp_path / "once")] == [
+        p["identity"] for p in partitions(tmp_path / "again")
+    ]
+
+
+@pytest.mark.usefixtures("small_chunks")
+def test_shares_then_publish(model: Path, whole: Path, tmp_path: Path):
+    for part in (3, 1):
+        report = run.run(model, tmp_path, Settings(workers=part), None, How(share=(part, 3)))
+        assert report.published is None
+    assert not (tmp_path / "current").exists()
+    with pytest.raises(PipelineError, match=r"partitions are not computed yet: 1 .server server-0000"):
+        run.run(model, tmp_path, Settings(), None, How(only_publish=True))
+    run.run(model, tmp_path, Settings(), None, How(share=(2, 3)))
+    run.run(model, tmp_path, Settings(workers=5), None, How(only_publish=True))
+    assert set(how(tmp_path)) == {"resumed"}
+    assert_same(tmp_path / "current", whole)
+    assert_no_rests(tmp_path)
+    assert run.run(model, tmp_path, Settings(), None, How(share=(1, 3))).unchanged
+
+
+# ---------------------------------------------------------------- done once
+
+
+@pytest.mark.usefixtures("small_chunks")
+def test_second_identical_run_does_no_work(model: Path, tmp_path: Path):
+    first = run.run(model, tmp_path, Settings())
+    again = run.run(model, tmp_path, Settings(workers=1, memory="3GB"))
+    assert again.unchanged
+    assert again.published == first.published
+    assert len(list((tmp_path / "runs").iterdir())) == 1
+
+
+def test_second_identical_run_says_so(model: Path, tmp_path: Path):
+    finished(started(tmp_path / "script", "run", model, "--out", tmp_path / "out"))
+    out, err = finished(started(tmp_path / "script", "run", model, "--out", tmp_path / "out"))
+    assert out.startswith("unchanged: ")
+    assert "unchanged=" in err
+    assert "partition=" not in err
+
+
+@pytest.mark.usefixtures("small_chunks")
+def test_only_the_partition_of_a_changed_server_is_computed(copied: Path, tmp_path: Path):
+    out = tmp_path / "out"
+    run.run(copied, out, Settings())
+    before, old = partitions(out), (out / "current").resolve()
+    change(copied / "servers.csv", "server_id", "server-00003", power=555.5)
+    run.run(copied, out, Settings())
+    changed = [p["number"] for p in partitions(out) if p["how"] == "computed"]
+    assert len(changed) == 1
+    assert how(out).count("unchanged") == len(before) - 1
+    for p in partitions(out):
+        for f in p["files"]:
+            inodes = {
+                (storage.table_folder(r, f["table"]) / f["file"]).stat().st_ino
+                for r in (old, out / "current")
+                if f["rows"] and p["how"] == "unchanged"
+            }
+            assert len(inodes) <= 1
+    run.run(copied, tmp_path / "anew", Settings())
+    assert_same(out / "current", tmp_path / "anew/current")
+
+
+@pytest.mark.usefixtures("small_chunks")
+def test_one_more_job_leaves_the_other_partitions_as_they_were(copied: Path, tmp_path: Path):
+    out = tmp_path / "out"
+    run.run(copied, out, Settings())
+    jobs = pl.read_csv(copied / "jobs.csv")
+    more = jobs.filter(job_id="job-000003").with_columns(job_id=pl.col.job_id + "-b")
+    pl.concat([jobs, more]).write_csv(copied / "jobs.csv")
+    held = pl.read_csv(copied / "usage_step_jobs.csv")
+    pl.concat([held, more.select(usage_journey_step_id=pl.lit("pattern-0"), job_id="job_id")]).write_csv(
+        copied / "usage_step_jobs.csv"
+    )
+    run.run(copied, out, Settings())
+    assert how(out).count("computed") <= 2
+    assert how(out).count("unchanged") >= 3
+    run.run(copied, tmp_path / "anew", Settings())
+    assert_same(out / "current", tmp_path / "anew/current")
+
+
+@pytest.mark.usefixtures("small_chunks")
+def test_a_file_that_is_gone_from_the_current_run_is_computed_again(copied: Path, whole: Path, tmp_path: Path):
+    out = tmp_path / "out"
+    run.run(copied, out, Settings())
+    lost = partitions(out)[1]
+    next((out / "current/energy/server").glob(f"part-{lost['number']:05}-*")).unlink()
+    change(copied / "servers.csv", "server_id", "server-00007", power=555.5)
+    run.run(copied, out, Settings())
+    assert partitions(out)[1]["how"] == "computed"
+
+
+@pytest.mark.usefixtures("small_chunks")
+def test_fresh_computes_everything(model: Path, tmp_path: Path):
+    run.run(model, tmp_path, Settings())
+    report = run.run(model, tmp_path, Settings(), None, How(fresh=True))
+    assert not report.unchanged
+    assert set(how(tmp_path)) == {"computed"}
+    assert len(list((tmp_path / "runs").iterdir())) == 2
+
+
+# ---------------------------------------------------------------- killed
+
+
+def test_a_killed_run_goes_on_with_what_is_complete(model: Path, whole: Path, tmp_path: Path):
+    out = tmp_path / "out"
+    process = started(tmp_path, "run", model, "--out", out, chunk=250)
+    wait_until(lambda: len(done_files(out)) >= 2)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL
+    assert not (out / "current").exists()
+    complete = len(done_files(out))
+    broken = next((out / ".staging").glob("*/need/job"))
+    (broken / "part-00007-0badbeef-00000-000.parquet").write_bytes(b"PAR1 broken off")
+    (broken / "part-00007-0badbeef-00000-000.12-34.partial").write_bytes(b"PAR1 broken off")
+    _, err = finished(started(tmp_path, "run", model, "--out", out, chunk=250))
+    assert how(out).count("resumed") == complete
+    assert how(out).count("computed") == len(partitions(out)) - complete > 0
+    assert err.count("partition=") == how(out).count("computed")
+    assert_same(out / "current", whole)
+    assert_no_rests(out)
+
+
+@pytest.mark.usefixtures("small_chunks")
+def test_staging_of_other_runs_is_swept(copied: Path, tmp_path: Path):
+    out = tmp_path / "out"
+    run.run(copied, out, Settings(), None, How(share=(1, 2)))
+    (left,) = (out / ".staging").iterdir()
+    change(copied / "servers.csv", "server_id", "server-00003", power=555.5)
+    run.run(copied, out, Settings())
+    assert not left.exists()
+    assert_no_rests(out)
+
+
+@pytest.mark.usefixtures("small_chunks")
+def test_a_worker_killed_in_mid_run(model: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(run, "SMALL_ROWS", 0)
+    crew: list[worker.Worker] = []
+
+    class Noted(worker.Worker):
+        def __init__(self, staged: Path) -> None:
+            super().__init__(staged)
+            crew.append(self)
+
+        def ask(self, number: int) -> Json:
+            if len(done_files(tmp_path)) >= 2 and self is crew[0]:
+                os.kill(self.process.pid, signal.SIGKILL)
+            return super().ask(number)
+
+    monkeypatch.setattr(worker, "Worker", Noted)
+    with pytest.raises(PipelineError, match=r"the worker at partition .* died .signal 9"):
+        run.run(model, tmp_path, Settings(workers=2))
+    assert not (tmp_path / "current").exists()
+    assert all(w.process.poll() is not None for w in crew)
+    complete = len(done_files(tmp_path))
+    monkeypatch.undo()
+    run.run(model, tmp_path, Settings())
+    assert complete >= 2
+    assert_same(tmp_path / "current", whole)
+
+
+def test_workers_end_with_the_process_that_asked_them(model: Path, tmp_path: Path):
+    out = tmp_path / "out"
+    process = started(tmp_path, "run", model, "--out", out, "--workers", 2, chunk=100, pool=True)
+    wait_until(lambda: done_files(out))
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    needle = str(out).encode()
+
+    def alive() -> list[Path]:
+        return [p for p in Path("/proc").glob("[0-9]*/cmdline") if needle in _read(p)]
+
+    wait_until(lambda: not alive(), seconds=10)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
+
+
+# ---------------------------------------------------------------- failing
+
+
+@pytest.mark.usefixtures("small_chunks")
+def test_a_failing_partition_names_its_servers_and_publishes_nothing(
+    copied: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    out = tmp_path / "out"
+    run.run(copied, out, Settings())
+    before = (out / "current").resolve()
+    kept = sorted((p, p.stat().st_mtime_ns) for p in before.rglob("*"))
+    change(copied / "servers.csv", "server_id", "server-00003", power=555.5)
+    attribute = tasks.attribution.attribute
+
+    def failing(work: Any, servers: Any) -> None:
+        if "server-00003" in work.part.servers:
+            raise MemoryError("no more")
+        attribute(work, servers)
+
+    monkeypatch.setattr(tasks.attribution, "attribute", failing)
+    with pytest.raises(PipelineError, match=r"partition \d+ .servers .*server-00003.*MemoryError: no more"):
+        run.run(copied, out, Settings())
+    assert (out / "current").resolve() == before
+    assert sorted((p, p.stat().st_mtime_ns) for p in before.rglob("*")) == kept
+    assert not (out / ".lock").exists()
+
+
+@pytest.mark.parametrize("pool", [False, True])
+def test_a_failing_partition_exits_1(copied: Path, tmp_path: Path, pool: bool):
+    broken = "from pipeline import tasks, worker\ndef broken(*_):\n    raise worker.PipelineError('partition 1 (servers x) failed')\n"
+    broken += "worker.Worker.ask = broken" if pool else "tasks.attribution.attribute = broken"
+    args = ("run", copied, "--out", tmp_path / "out", "--workers", 2, "--quiet")
+    out, err = finished(started(tmp_path, *args, pool=pool, more=broken), code=1)
+    assert out == ""
+    assert err.splitlines() == [line for line in err.splitlines() if line.startswith("failed: partition ")]
+    assert not (tmp_path / "out/current").exists()
+
+
+@pytest.mark.usefixtures("small_chunks")
+def test_a_capacity_error_of_a_worker_is_an_input_error_with_its_rows(
+    copied: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(run, "SMALL_ROWS", 0)
+    table = pl.read_csv(copied / "servers.csv")
+    fixed = pl.when(pl.col.server_id == "server-00001").then(1)
+    table.with_columns(fixed_nb_of_instances=fixed).write_csv(copied / "servers.csv")
+    change(copied / "servers.csv", "server_id", "server-00001", server_type="on-premise", ram=1.0)
+    with pytest.raises(InputError) as refused:
+        run.run(copied, tmp_path / "out", Settings(workers=2))
+    assert refused.value.violations["value"].to_list() == ["1 for server-00001"]
+
+
+def test_a_second_run_waits_for_nobody(model: Path, tmp_path: Path):
+    with (
+        storage.locked(tmp_path),
+        pytest.raises(InputError, match=rf"another run is at work \(process {os.getpid()} on "),
+    ):
+        run.run(model, tmp_path, Settings())
+
+
+def test_a_lock_of_a_dead_process_is_taken_over(model: Path, tmp_path: Path):
+    with storage.locked(tmp_path):
+        held = (tmp_path / ".lock").read_text()
+    (tmp_path / ".lock").write_text(held.replace(f'"pid": {os.getpid()}', '"pid": 4194304'))
+    with storage.locked(tmp_path):
+        assert json.loads((tmp_path / ".lock").read_text())["pid"] == os.getpid()
+    assert not (tmp_path / ".lock").exists()
