@@ -153,7 +153,7 @@ def footprints(
     flowing = footprint.by_demand(demanding, series)
     made = [
         footprint.in_shape(footprint.by_grain(s, streams, grain), "server", "server_id", streams)
-        for s in sliced(flowing, "load")
+        for s in (sliced(flowing, "load") if grain == "hour" else [flowing])
     ]
     shares = footprint.constant_shares(demanding, series, work.number_of_jobs).collect().lazy()
     fixed = footprint.rows_by_grain(server_rows(tables), ["provisioned", "idle"], grain)

@@ -205,8 +205,15 @@ def transferred(crossed: pl.LazyFrame) -> pl.LazyFrame:
 
 
 def by_grain(series: pl.LazyFrame, streams: list[str], grain: str) -> pl.LazyFrame:
-    """Rows of series per hour, or summed per day or month with the period's first hour in `hour`."""
-    return rows_of(series, streams) if grain == "hour" else _summed_by_period(series, streams, PERIODS[grain])
+    """Rows of series per hour, or summed per day or month with the period's first hour in `hour`.
+
+    An observed cell has a series per unbroken stretch, several in a period: their sums are added up.
+    """
+    if grain == "hour":
+        return rows_of(series, streams)
+    summed = _summed_by_period(series, streams, PERIODS[grain])
+    keys = [n for n in summed.collect_schema() if n not in streams]
+    return summed.group_by(keys, maintain_order=True).agg(pl.col(s).sum() for s in streams)
 
 
 def rows_by_grain(rows: pl.LazyFrame, streams: list[str], grain: str) -> pl.LazyFrame:
