@@ -4,7 +4,7 @@ import polars as pl
 from polars import col
 
 from pipeline.stages.expressions import ceil_guarded
-from pipeline.stages.lineage import Lineage, Row, same
+from pipeline.stages.lineage import Lineage, Made, Row, Total, same
 from pipeline.tables import OUTPUTS
 
 TABLE = OUTPUTS["instances.storage"]
@@ -19,6 +19,11 @@ def nb_of_instances() -> pl.Expr:
     """Instances deployed: as asked for on a serverless server, the fixed number where given, else rounded up. [1]"""
     rounded = pl.coalesce(col.fixed_nb_of_instances.cast(pl.Float64), ceil_guarded(col.raw_nb_of_instances))
     return pl.when(col.server_type == "serverless").then(col.raw_nb_of_instances).otherwise(rounded)
+
+
+def unused_nb_of_instances() -> pl.Expr:
+    """The fixed number, of a storage that no job fills, whatever the server's type. [1]"""
+    return col.fixed_nb_of_instances
 
 
 def build(need: pl.LazyFrame, backing: pl.LazyFrame) -> pl.LazyFrame:
@@ -48,4 +53,15 @@ LINEAGE = Lineage(
         Row("storages", same("storage_id"), same("storage_capacity", "fixed_nb_of_instances")),
         Row("derived.server", same("storage_id"), same("server_type")),
     ),
+    made={
+        "nb_of_instances": (Made(unused_nb_of_instances, when=col.hours_filled == 0), Made(nb_of_instances)),
+        "hours_filled": Total(
+            "need.storage",
+            "hour",
+            same("storage_id", "hour"),
+            kind="count",
+            words="1 where the storage keeps data.",
+            unit="1",
+        ),
+    },
 )

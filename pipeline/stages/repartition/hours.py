@@ -9,7 +9,7 @@ from polars import col
 from pipeline.constants import G_PER_KG
 from pipeline.series import LIST, beside, from_rows, hour_index
 from pipeline.stages.expressions import guarded
-from pipeline.stages.lineage import Lineage, Row, Rule, Total, same
+from pipeline.stages.lineage import Lineage, Made, Row, Rule, Total, same
 
 SERVER_LISTS = ["weight_sum", "demand_sum", "compute_binds", "ram_binds", "guarded_raw", "fabrication", "idle",
                 "fabrication_per_demand", "idle_per_demand", "load_per_demand"]  # fmt: skip
@@ -107,6 +107,11 @@ def base_demand_rate() -> pl.Expr:
     """Demand of the service for the binding resource on all instances, per invocation in flight. [1]"""
     base = pl.when(col.compute_binds == 1).then(col.base_compute_demand).otherwise(col.base_ram_demand)
     return base * col.nb_of_instances / col.job_volume
+
+
+def unused() -> pl.Expr:
+    """None: no job of the service is in flight. [1]"""
+    return pl.lit(0.0)
 
 
 def fabrication_per_demand() -> pl.Expr:
@@ -329,6 +334,10 @@ SERVICES = Lineage(
         Row("instances.server", _SERVER_HOUR, same("nb_of_instances")),
         Row("repartition.server_hour", _SERVER_HOUR, same("compute_binds")),
     ),
-    formulas=(base_weight, base_compute_demand, base_ram_demand, base_weight_rate, base_demand_rate),
+    made={
+        "base_weight_rate": (Made(base_weight_rate, when=col.job_volume > 0), Made(unused)),
+        "base_demand_rate": (Made(base_demand_rate, when=col.job_volume > 0), Made(unused)),
+    },
+    formulas=(base_weight, base_compute_demand, base_ram_demand),
     rows=((("derived.service", same("service_id", "server_id")), ("need.service", same("service_id", "hour"))),),
 )
