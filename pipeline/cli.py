@@ -568,6 +568,66 @@ def compare(
     )
 
 
+# ---------------------------------------------------------------- commands: explain and describe
+
+
+@app.command(
+    short_help="Say how one number came about, down to the input cells.",
+    epilog=examples(
+        "wattrow explain out energy.server.energy_footprint server_id=web hour=2026-01-05T09",
+        "wattrow explain out repartition.footprint.footprint source_id=web stream=idle job_id=search ... --depth 3",
+        "wattrow explain out need.job.avg_occurrences job_id=search hour=2026-01-05T09 --format html > page.html",
+    ),
+)
+def explain(
+    out: OutArgument,
+    column: Annotated[str, typer.Argument(metavar="FAMILY.TABLE.COLUMN", help="Which figure.", show_default=False)],
+    keys: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="KEY=VALUE...", help="Which row: enough columns to name one; hours in UTC."),
+    ] = None,
+    format: Annotated[
+        str, typer.Option("--format", "-f", metavar="tree|json|markdown|html", help="How to print it.")
+    ] = "tree",
+    depth: Annotated[
+        int | None, typer.Option("--depth", metavar="N", min=0, help="Steps to explain; by default down to the inputs.")
+    ] = None,
+    largest: Annotated[
+        int, typer.Option("--largest", metavar="N", min=1, help="Addends of a sum to explain; the rest is told as one.")
+    ] = 3,
+    debug: Debug = False,
+) -> None:
+    """Say how one number came about: its formula in words and symbols, what went in with units, and where that is from."""
+    from pipeline import explain as explaining
+
+    explaining.check_format(format)
+    told = explaining.explain(out, column, keys or [], largest=largest, depth=depth)
+    write_result(explaining.render(told, format), None)
+
+
+@app.command(
+    short_help="Say what a table or column means and how it is made.",
+    epilog=examples(
+        "wattrow describe                                the tables",
+        "wattrow describe energy.server                  its columns",
+        "wattrow describe energy.server.energy_footprint its formula, and which views read it",
+    ),
+)
+def describe(
+    name: Annotated[
+        str | None, typer.Argument(metavar="TABLE[.COLUMN]", help="Which; without, all tables.", show_default=False)
+    ] = None,
+    format: Annotated[
+        str, typer.Option("--format", "-f", metavar="text|json|markdown", help="How to print it.")
+    ] = "text",
+    debug: Debug = False,
+) -> None:
+    """Say what a table or column means: unit, key, default, formula in words and symbols, stage, views that read it."""
+    from pipeline.describe import describe as told
+
+    write_result(told(name, format), None)
+
+
 # ---------------------------------------------------------------- what commands share
 
 

@@ -1,11 +1,12 @@
 """An explanation computed again from its JSON alone: no table, no Polars, only what a reader of the explanation has."""
 
 import math
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from pipeline.explain import symbols
 
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 Json = dict[str, Any]
 
 
@@ -40,7 +41,8 @@ def _value(node: Json, known: dict[str, Any]) -> Any:
 
 def _given(node: Json) -> Any:
     if node["unit"] == "instant" and isinstance(node["value"], str):
-        return datetime.fromisoformat(node["value"].replace("Z", "+00:00")).timestamp()
+        instant = datetime.fromisoformat(node["value"].replace("Z", "+00:00"))
+        return float((instant - EPOCH) // timedelta(milliseconds=1))
     return node["value"]
 
 

@@ -7,12 +7,12 @@ that the user means, `rendering` writes text, JSON, Markdown and HTML. Nothing h
 from pathlib import Path
 
 from pipeline.explain.asking import asked
-from pipeline.explain.rendering import FORMATS, as_dict, render
+from pipeline.explain.rendering import FORMATS, as_dict, check_format, render
 from pipeline.explain.source import Source
 from pipeline.explain.tree import Node, Tree
 from pipeline.storage import current
 
-__all__ = ["FORMATS", "Node", "as_dict", "explain", "render", "run_of"]
+__all__ = ["FORMATS", "Node", "as_dict", "check_format", "explain", "render", "run_of"]
 
 
 def run_of(out: Path) -> Path:

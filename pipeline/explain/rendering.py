@@ -3,6 +3,7 @@
 import html
 import json
 import math
+import re
 from datetime import datetime
 from typing import Any
 
@@ -15,12 +16,16 @@ FORMATS = ("tree", "json", "markdown", "html")
 LONGEST = 400
 
 
+def check_format(format: str) -> None:
+    """InputError where there is no such form."""
+    if format not in FORMATS:
+        raise InputError(f"--format: found {format!r}; expected one of {', '.join(FORMATS)}")
+
+
 def render(node: Node, format: str) -> str:
     """The explanation in one of FORMATS."""
-    makers = {"tree": as_tree, "json": as_json, "markdown": as_markdown, "html": as_html}
-    if format not in makers:
-        raise InputError(f"--format: found {format!r}; expected one of {', '.join(FORMATS)}")
-    return makers[format](node)
+    check_format(format)
+    return {"tree": as_tree, "json": as_json, "markdown": as_markdown, "html": as_html}[format](node)
 
 
 # ---------------------------------------------------------------- what every form says
@@ -153,7 +158,9 @@ def as_markdown(node: Node) -> str:
 
 def markdown(text: str) -> str:
     """A text with every sign escaped that Markdown or HTML would read."""
-    escaped = "".join(f"\\{c}" if c in "\\`*_{}[]()#+-.!|~" else c for c in text)
+    escaped = "".join(f"\\{c}" if c in "\\`*_[]~|#" else c for c in text)
+    if re.match(r"[-+>=]|\d+[.)]", escaped):
+        escaped = re.sub(r"^(\d*)(.)", r"\1\\\2", escaped)
     return html.escape(escaped, quote=False)
 
 

@@ -246,11 +246,10 @@ def value_of(symbols: Symbols, get: Callable[[str], Value]) -> Value:
 def _applied(symbols: Symbols, args: list[Any]) -> Value:
     op = symbols["op"]
     if op in ("is given", "is not given"):
-        return (args[0] is not None) == (op == "is given")
+        return bool((args[0] is not None) == (op == "is given"))
     if op in ("max", "min"):
-        given = [a for a in args if a is not None]
-        best: Value = (max if op == "max" else min)(given) if given else None
-        return best
+        given: list[float] = [a for a in args if a is not None]
+        return max(given, default=None) if op == "max" else min(given, default=None)
     if any(a is None for a in args):
         return None
     if op == "part":
@@ -271,7 +270,7 @@ def _guarded_value(value: float) -> float:
     return float(whole) if whole >= 1 and value - whole <= expressions.GUARD * whole else value
 
 
-_OPERATIONS: dict[str, Callable[..., Value]] = {
+_OPERATIONS: dict[str, Callable[..., Any]] = {
     "+": lambda a, b: a + b,
     "−": lambda a, b: a - b,
     "×": lambda a, b: a * b,

@@ -6,7 +6,7 @@ import functools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import polars as pl
@@ -394,8 +394,9 @@ class Tree:
         entry = entries()["job_runs"]
         several = rows.get("pieces")[0] > 1
         node.kind, node.symbols, node.formula = "formula", OVERLAP, symbols.text(OVERLAP)
-        for name, column in (("started_at", "begin_at"), ("ended_at", "end_at")):
-            cell = self._cell(entry, {"run_id": run}, name, rows.frame[column][0])
+        for name, column in (("started_at", "begin"), ("ended_at", "end")):
+            moment = rules.EPOCH + timedelta(milliseconds=rows.frame[column][0])
+            cell = self._cell(entry, {"run_id": run}, name, moment)
             cell.unit = "instant"
             if several:
                 cell.table, cell.source = "job_run_intervals", {**cell.source, "table": "job_run_intervals"}
@@ -423,15 +424,15 @@ OVERLAP: symbols.Symbols = {
                 {"op": "max", "args": [_named("started_at"), _named("hour")]},
             ],
         },
-        {"number": 3600.0, "unit": "s/h"},
+        {"number": 3_600_000.0, "unit": "ms/h"},
     ],
 }
-"""The part of an hour in which a run held its resources; instants count in seconds."""
+"""The part of an hour in which a run held its resources; instants count in whole milliseconds."""
 
 
 def plain(value: Any) -> symbols.Value:
-    """A value as formulas take it: instants in seconds."""
-    return value.timestamp() if isinstance(value, datetime) else value
+    """A value as formulas take it: instants in whole milliseconds since 1970."""
+    return float((value - rules.EPOCH) // timedelta(milliseconds=1)) if isinstance(value, datetime) else value
 
 
 def _filled(value: Any) -> str:
