@@ -14,6 +14,9 @@ Frames = dict[str, pl.LazyFrame]
 LARGEST, SMALLEST_DIVISOR = 1e18, 1e-12
 """No quantity is larger, and none that is divided by (declared above 0) is smaller: so no product of inputs overflows a float64."""
 
+HASHES_AT_ONCE = 20_000_000
+"""Rows of which the keys are compared at once, by their hashes of 8 bytes."""
+
 UNREAD = ":unread"
 FULL_HOUR = "a full hour in UTC: minutes and seconds zero"
 FULL_LOCAL_HOUR = f"{FULL_HOUR} (where the pattern's clock is local: a full hour there, written without a zone)"
@@ -112,17 +115,28 @@ def _expected(column: Column, rule: str, declared: object) -> str:
     return sentences.get(rule, f"a value that keeps the rule {rule}")
 
 
-def key_violations(table: Table, rows: pl.LazyFrame) -> list[pl.DataFrame]:
-    """Keys that stand in more than one row (`rows` has the table's columns and ROW)."""
-    if not table.key or _strictly_ascending(table, rows):
+def key_violations(table: Table, rows: pl.LazyFrame, count: int) -> list[pl.DataFrame]:
+    """Keys that stand in more than one of `count` rows (which have the table's columns and ROW)."""
+    if not table.key or (count <= HASHES_AT_ONCE and _strictly_ascending(table, rows)):
         return []
-    repeated = rows.group_by(table.key).agg(times=pl.len(), last=pl.col(ROW).max()).filter(col.times > 1)
-    found = repeated.drop_nulls(table.key).rename({"last": ROW}).sort(ROW, *table.key).collect()
+    key = pl.struct(pl.col(c).to_physical() for c in table.key).hash()
+    parts = 1 + count // HASHES_AT_ONCE
+    repeated = pl.concat(_repeated(rows.select(key.alias("hash")).filter(col.hash % parts == i)) for i in range(parts))
+    if not len(repeated):
+        return []
+    suspects = rows.with_columns(key.alias("hash")).join(repeated.lazy(), on="hash", how="semi")
+    twice = suspects.group_by(table.key).agg(times=pl.len(), last=pl.col(ROW).max()).filter(col.times > 1)
+    found = twice.drop_nulls(table.key).rename({"last": ROW}).sort(ROW, *table.key).collect()
     if not len(found):
         return []
     shown = pl.concat_str([_as_text(table.columns[c]) for c in table.key], separator=", ")
     expected = pl.format("each key once; it stands in {} rows", col.times)
     return [violations_at(table.name, "duplicate key", found, column=", ".join(table.key), value=shown, expected=expected)]  # fmt: skip
+
+
+def _repeated(hashes: pl.LazyFrame) -> pl.DataFrame:
+    ordered = hashes.collect()["hash"].sort()
+    return ordered.filter(ordered == ordered.shift(1)).unique().to_frame()
 
 
 def _as_text(column: Column) -> pl.Expr:

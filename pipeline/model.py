@@ -157,7 +157,7 @@ def _between_tables(read: Reading, found: pl.DataFrame) -> list[pl.DataFrame]:
     frames = read.frames
     for name, table in known_tables().items():
         if read.rows.get(name):
-            wrong += key_violations(table, frames[name])
+            wrong += key_violations(table, frames[name], read.rows[name])
             wrong += _references(table, frames, read.given, read.incomplete)
     for column, names in NAME_SPACES.items():
         wrong += shared_id_violations(names, column, frames)

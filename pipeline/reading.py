@@ -19,7 +19,8 @@ from pipeline.tables import Column, Table
 from pipeline.units import UnitError
 from pipeline.violations import ROW, violation, violations_at
 
-BATCH_ROWS = 1_000_000
+BATCH_ROWS = 250_000
+"""Rows that are parsed at once: memory, not speed, depends on it."""
 SMALL_FILE = 64 << 20
 """Bytes of a CSV file that is read in one piece."""
 _HEADER = re.compile(r"\s*(.*?)\s*(?:\[([^\[\]]*)\])?\s*")
@@ -84,7 +85,7 @@ def _unreadable(file: TableFile, flaw: Flaw) -> ReadTable:
 def empty_frame(table: Table) -> pl.DataFrame:
     """A table as read, without rows."""
     companions = {c.name + UNIT_SUFFIX: pl.String() for c in table.columns.values() if has_companion(c)}
-    return pl.DataFrame(schema=pl.Schema({**table.polars_schema(), **companions, ROW: pl.Int64()}))
+    return pl.DataFrame(schema=pl.Schema({ROW: pl.Int64(), **table.polars_schema(), **companions}))
 
 
 # ---------------------------------------------------------------- columns of a file
