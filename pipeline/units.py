@@ -56,7 +56,8 @@ dimensionless_one = 1 = dimensionless
 """
 
 _SHAPE = re.compile(r"[A-Za-z0-9_ */()%]{1,80}")
-_LONE_NUMBER = re.compile(r"(?<![A-Za-z0-9_])\d+")
+_LONE_NUMBER = re.compile(r"(?<![A-Za-z0-9_])\d\w*")
+_PERCENT_OF = re.compile(r"[\w)%] *%|% *[\w(]")
 _LESS_THAN_A_BIT = re.compile(r"\b(milli|micro|m|u)(bit|byte|B)")
 _COMMON = ["B", "kB", "MB", "GB", "TB", "kB_ram", "MB_ram", "GB_ram", "TB_ram", "GiB_ram", "kB_stored", "MB_stored", "GB_stored", "TB_stored", "W", "kW", "Wh", "kWh", "MWh", "g", "kg", "t", "g/kWh", "kg/kWh", "kWh/GB", "s", "min", "h", "day", "year", "cpu_core", "gpu", "occurrence"]  # fmt: skip
 """Units to suggest where one is misspelt."""
@@ -102,7 +103,12 @@ def registry() -> Any:
 
 
 def _parse(unit: str) -> Any:
-    if not _SHAPE.fullmatch(unit) or any(n != "1" for n in _LONE_NUMBER.findall(unit)) or "**" in unit:
+    if (
+        not _SHAPE.fullmatch(unit)
+        or any(n != "1" for n in _LONE_NUMBER.findall(unit))
+        or "**" in unit
+        or _PERCENT_OF.search(unit)
+    ):
         raise UnitError(f"{unit!r} is not a unit")
     if _LESS_THAN_A_BIT.search(unit):
         raise UnitError(f"{unit!r} would be a part of a bit; M is mega")
