@@ -1,4 +1,4 @@
--- How many instances would have done at another utilisation rate, or on the hardware of another server? FROM right_sizing(utilization := 0.9)
+-- How many instances would have done at another utilisation rate, or on the hardware of another server, or provisioned otherwise? (fixed numbers are not kept) FROM right_sizing(utilization := 0.9, hardware := 'web', provisioning := 'autoscaling')
 -- server_id: The server.
 -- hardware_of: The server whose hardware (RAM, compute, power, embodied carbon, lifespan) is assumed.
 -- peak_nb_of_instances: Most instances on, as it was. [1]

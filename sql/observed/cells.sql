@@ -11,7 +11,7 @@
 -- footprint: Carbon of the servers attributed, both phases. [kg]
 -- usage_footprint: Carbon of use attributed. [kg]
 WITH held AS (
-    SELECT server_id, application, project, "user", utc_month(hour) AS month, sum(runs_started) AS runs, sum(run_hours) AS run_hours,
+    SELECT server_id, application, project, "user", utc_month(hour) AS month, CAST(sum(runs_started) AS BIGINT) AS runs, sum(run_hours) AS run_hours,
         sum(core_hours) AS core_hours, sum(gpu_hours) AS gpu_hours, sum(ram_hours) AS ram_hours, sum(wait_hours) AS wait_hours,
         sum(measured_energy) AS measured_energy
     FROM need.run

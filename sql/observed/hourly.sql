@@ -6,7 +6,7 @@
 -- gpu_hours: GPUs held times time held. [gpu*h]
 -- ram_hours: Memory held times time held. [GB_ram*h]
 -- wait_hours: Time from submission to start of the runs that started in the hour. [h]
-SELECT server_id, hour, sum(runs_started) AS runs_started, sum(runs_ended) AS runs_ended, sum(runs_running) AS runs_running,
+SELECT server_id, hour, CAST(sum(runs_started) AS BIGINT) AS runs_started, CAST(sum(runs_ended) AS BIGINT) AS runs_ended, CAST(sum(runs_running) AS BIGINT) AS runs_running,
     sum(core_hours) AS core_hours, sum(gpu_hours) AS gpu_hours, sum(ram_hours) AS ram_hours, sum(wait_hours) AS wait_hours
 FROM need.run
 GROUP BY ALL

@@ -9,7 +9,7 @@
 -- attributed_energy: Energy of the servers attributed: each period's energy in proportion to the carbon of use. [kWh]
 -- footprint: Carbon of the servers attributed, both phases. [kg]
 -- usage_footprint: Carbon of use attributed. [kg]
-SELECT "user", month, sum(runs) AS runs, sum(core_hours) AS core_hours, sum(gpu_hours) AS gpu_hours, sum(ram_hours) AS ram_hours,
+SELECT "user", month, CAST(sum(runs) AS BIGINT) AS runs, sum(core_hours) AS core_hours, sum(gpu_hours) AS gpu_hours, sum(ram_hours) AS ram_hours,
     sum(wait_hours) AS wait_hours, sum(measured_energy) AS measured_energy, sum(attributed_energy) AS attributed_energy,
     sum(footprint) AS footprint, sum(usage_footprint) AS usage_footprint
 FROM observed.cells
