@@ -27,8 +27,7 @@ class Partition:
 
 def chunk_rows(memory: int, workers: int) -> int:
     """Job-hour rows that a worker may hold at once."""
-    processes = workers + 1 if workers > 1 else 1
-    available = max((memory - processes * BASE_BYTES) / workers, 0)
+    available = max(memory / workers - BASE_BYTES, 0)
     return int(min(max(available / BYTES_PER_ROW, SMALLEST_CHUNK), LARGEST_CHUNK))
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import polars as pl
 from polars import col
 
-from pipeline import catalog, coverage, dims, identity, plan, storage, tasks
+from pipeline import catalog, coverage, dims, identity, objects, plan, storage, tasks
 from pipeline.errors import InputError, PipelineError
 from pipeline.folder import file_hash, find_files
 from pipeline.model import IN_MEMORY_ROWS, Model, load
@@ -161,6 +161,11 @@ def fixed_numbers(model: Model) -> bool:
     return any(model[t].select(col.fixed_nb_of_instances.is_not_null().any()).collect().item() for t in named)
 
 
+def identity_of(folder: Path, settings: Settings) -> str:
+    """What a run of this folder would be made of."""
+    return identity.of_run(_hashes(folder), settings)
+
+
 def _hashes(folder: Path) -> dict[str, str]:
     """SHA-256 of every input file; empty where the folder is not there, which `load` reports."""
     if not folder.is_dir():
@@ -272,7 +277,7 @@ def compute(
         return
     tasks.save(staged, up, planned, settings)
     if how.cluster is None:
-        in_workers(staged, todo, workers, note)
+        in_workers(staged, up, todo, settings, workers, note)
     elif todo:
         from pipeline.distributed import in_cluster
 
@@ -363,7 +368,7 @@ def described(
     return {
         "run_id": report.run_id,
         "identity": run_identity,
-        "model": str(model.folder),
+        "model": objects.origin(model.folder),
         "finished_at": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
         "versions": {"wattrow": version("wattrow"), "polars": pl.__version__, "python": platform.python_version()},
         "settings": settings.as_dict(),

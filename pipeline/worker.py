@@ -8,13 +8,16 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from pipeline.errors import VIOLATION_SCHEMA, InputError, PipelineError
-from pipeline.tasks import Done, OnDone, Task, compute_saved
+from pipeline.settings import Settings
+from pipeline.tasks import Done, OnDone, Task, compute, compute_saved
+from pipeline.upstream import Upstream
 
 Answer = dict[str, Any]
 
@@ -94,21 +97,34 @@ def done_or_error(given: Answer) -> Done:
     return done
 
 
-def in_workers(staged: Path, tasks: list[Task], workers: int, on_done: OnDone) -> None:
-    """Do the tasks in processes of one thread each, the largest first; the first error stops the rest."""
+def in_workers(
+    staged: Path, up: Upstream, tasks: list[Task], settings: Settings, workers: int, on_done: OnDone
+) -> None:
+    """Do the tasks in this process and `workers - 1` others of one thread each, the largest first; the first error stops the rest."""
+    ordered = sorted(tasks, key=lambda t: -t.part.rows)
+    by_number = {task.part.number: task for task in tasks}
     waiting: queue.SimpleQueue[int] = queue.SimpleQueue()
-    for task in sorted(tasks, key=lambda t: -t.part.rows):
+    for task in ordered:
         waiting.put(task.part.number)
     results: queue.SimpleQueue[Done | BaseException] = queue.SimpleQueue()
-    crew = [Worker(staged) for _ in range(workers)]
+    crew = [Worker(staged) for _ in range(workers - 1)]
     for worker in crew:
         threading.Thread(target=_feed, args=(worker, waiting, results.put), daemon=True).start()
+    missing = len(tasks)
     try:
-        for _ in tasks:
+        while missing:
+            with suppress(queue.Empty):
+                results.put(compute(staged, up, by_number[waiting.get_nowait()], settings))
             result = results.get()
-            if isinstance(result, BaseException):
-                raise result
-            on_done(result)
+            while True:
+                if isinstance(result, BaseException):
+                    raise result
+                on_done(result)
+                missing -= 1
+                try:
+                    result = results.get_nowait()
+                except queue.Empty:
+                    break
     finally:
         for worker in crew:
             worker.stop()
