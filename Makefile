@@ -30,7 +30,7 @@ $(STAMP): uv.lock pyproject.toml | $(UV)
 	@touch $@
 
 .PHONY: run
-run: $(STAMP) ## The example of the reference pages: run it, print its values and where they are
+run: $(STAMP) ## The example of the reference pages: run it, print its values and where they are, write a page about it
 	$(WATTROW) run data/example --out out/example
 	$(PYTHON) data/print_example.py out/example
 	$(WATTROW) report out/example
