@@ -12,7 +12,7 @@ from pipeline.stages.energy.device import footprints
 from pipeline.stages.energy.grid import with_intensity
 from pipeline.stages.lineage import Lineage, Row, Rule, Total, same
 
-STREAMS = ["use:manufacturing", "use:usage"]
+STREAMS = ["provisioned", "use"]
 BY = ["device_id", "usage_pattern_id", "container_id"]
 
 
@@ -82,7 +82,8 @@ def build(
         *BY,
         "start",
         job_id=pl.lit(None, pl.String),
-        **{"use:manufacturing": "instances_fabrication_footprint", "use:usage": "energy_footprint"},
+        provisioned="instances_fabrication_footprint",
+        use="energy_footprint",
     )
 
 

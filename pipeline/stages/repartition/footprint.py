@@ -26,7 +26,7 @@ TABLE = OUTPUTS["repartition.footprint"]
 CELL = ["job_id", "server_id", "container_id", "usage_pattern_id"]
 JOB = ["job_id", "server_id"]
 PHASES = {"provisioned": "manufacturing", "idle": "usage", "load": "usage", "retention": "manufacturing", "baseline": "manufacturing",
-          "transfer": "usage"}  # fmt: skip
+          "transfer": "usage", "use": "usage"}  # fmt: skip
 PERIODS = {"day": "1d", "month": "1mo"}
 
 
@@ -229,7 +229,7 @@ def rows_by_grain(rows: pl.LazyFrame, streams: list[str], grain: str) -> pl.Lazy
 def in_shape(rows: pl.LazyFrame, kind: str, source: str, streams: list[str]) -> pl.LazyFrame:
     """Rows with one column of kg per stream to rows of the table; rows of 0 kg are left out. `source` names the source's id column."""
     parts = [
-        rows.filter(pl.col(stream) > 0).select(
+        rows.filter(pl.col(stream) != 0).select(
             source_kind=pl.lit(kind),
             source_id=pl.col(source),
             phase=pl.lit(phase_of(stream)),
