@@ -110,12 +110,12 @@ def model_tables() -> dict[str, str]:
     }
 
 
-def publish(folder: Path, tables: dict[str, str] | None = None, **settings: str) -> Path:
+def publish(folder: Path, model_of: dict[str, str] | None = None, **settings: str) -> Path:
     """Write the model, run it, and return OUT."""
     model, out = folder / "model", folder / "out"
     shutil.rmtree(folder, ignore_errors=True)
     model.mkdir(parents=True)
-    for name, text in (model_tables() if tables is None else tables).items():
+    for name, text in (model_tables() if model_of is None else model_of).items():
         (model / f"{name}.csv").write_text(text.lstrip())
     run(model, out, Settings(**{"workers": 1, **settings}))  # type: ignore[arg-type]
     return out

@@ -1,9 +1,11 @@
 """Every view and macro of sql/ answers on real runs, with the numbers of the tables."""
 
 from datetime import date
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import polars as pl
 import pytest
 from polars import col
@@ -25,8 +27,13 @@ def called(view: str) -> str:
     return CALLS.get(view, view)
 
 
+@cache
+def connected(out: Path) -> duckdb.DuckDBPyConnection:
+    return catalog.connect(catalog.run_directory(out))
+
+
 def ask(out: Path, sql: str) -> pl.DataFrame:
-    return pl.DataFrame(pl.from_arrow(catalog.query(out, sql)))
+    return pl.DataFrame(pl.from_arrow(catalog.run_sql(connected(out), sql)))
 
 
 def one(out: Path, sql: str) -> Any:
