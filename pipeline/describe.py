@@ -377,13 +377,26 @@ def readme_tables() -> str:
     return "\n".join(made) + "\n"
 
 
-def write_docs(folder: Path) -> Path:
-    """Write docs/tables.md; its path."""
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / "tables.md"
-    path.write_text(markdown_tables(), encoding="utf-8")
-    return path
+README_MARKS = ("<!-- tables -->", "<!-- /tables -->")
+"""Between these lines of the README stands the table of tables."""
+
+
+def with_readme_tables(text: str) -> str:
+    """The README with its table of tables as it is now; as it was where it has no marks."""
+    begin, end = README_MARKS
+    head, marked, rest = text.partition(begin)
+    if not marked or end not in rest:
+        return text
+    return f"{head}{begin}\n{readme_tables()}{end}{rest.partition(end)[2]}"
+
+
+def write_docs(root: Path) -> None:
+    """Write docs/tables.md and the README's table of tables."""
+    (root / "docs").mkdir(exist_ok=True)
+    (root / "docs" / "tables.md").write_text(markdown_tables(), encoding="utf-8")
+    readme = root / "README.md"
+    readme.write_text(with_readme_tables(readme.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 if __name__ == "__main__":
-    write_docs(Path(__file__).parent.parent / "docs")
+    write_docs(Path(__file__).parent.parent)

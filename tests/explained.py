@@ -17,7 +17,8 @@ def recomputed(node: Json, known: dict[str, Any] | None = None) -> Any:
         return known[node["same_as"]]
     made = _value(node, known)
     if node["kind"] in ("formula", "sum"):
-        assert close(made, _given(node)), f"{node['id']}: explained as {made!r}, is {node['value']!r}"
+        scale = max([1.0, *(abs(v) for n in _inner(node) if is_number(v := n["value"]))])  # type: ignore[arg-type]
+        assert close(made, _given(node), scale), f"{node['id']}: explained as {made!r}, is {node['value']!r}"
     known[node["id"]] = made
     return made
 
@@ -31,7 +32,7 @@ def _value(node: Json, known: dict[str, Any]) -> Any:
         return symbols.value_of(node["symbols"], inputs.__getitem__)
     rest = node["rest"]["value"]
     if node["aggregate"] == "largest":
-        return max([v for _, v in terms] + [rest] * (node["rest"]["count"] > 0))
+        return max([v for _, v in terms] + [rest] * (node["rest"]["count"] > 0), default=0.0)
     if "count" in node["aggregate"]:
         return _given(node)
     if node["aggregate"] == "sum of those given" and not terms:
@@ -46,14 +47,21 @@ def _given(node: Json) -> Any:
     return node["value"]
 
 
-def close(a: Any, b: Any, relative: float = 1e-9, absolute: float = 1e-12) -> bool:
-    """Whether two values are the same but for rounding."""
+def is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _inner(node: Json) -> list[Json]:
+    return [*node.get("inputs", {}).values(), *node.get("terms", ())]
+
+
+def close(a: Any, b: Any, scale: float = 1.0) -> bool:
+    """Whether two values are the same but for rounding; `scale` is what was subtracted or added up to them."""
     if isinstance(a, bool | str) or a is None or b is None or isinstance(b, str):
         return bool(a == b) or (a is None and b == 0) or (b is None and a == 0)
-    return math.isclose(float(a), float(b), rel_tol=relative, abs_tol=absolute)
+    return math.isclose(float(a), float(b), rel_tol=1e-9, abs_tol=1e-12 * scale)
 
 
 def nodes(node: Json) -> list[Json]:
     """A node and all below it."""
-    inner = [*node.get("inputs", {}).values(), *node.get("terms", ())]
-    return [node, *(n for i in inner for n in nodes(i))]
+    return [node, *(n for i in _inner(node) for n in nodes(i))]

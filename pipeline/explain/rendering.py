@@ -62,7 +62,7 @@ def origin(node: Node) -> str:
 def rest(node: Node) -> str:
     """What the addends that are not shown come to."""
     if not node.rest_count:
-        return ""
+        return "nothing but zeros" if node.aggregate and not node.terms else ""
     if "count" in node.aggregate:
         return f"{node.rest_count} row{'s' if node.rest_count > 1 else ''}"
     if node.aggregate == "largest":
