@@ -120,9 +120,17 @@ def as_csv(result: "pa.Table") -> str:
 
 def as_json(result: "pa.Table") -> str:
     """The result as a list of objects, one per line; numbers that JSON does not know are null."""
+    import pyarrow as pa
+
     frame = as_frame(result)
+    nested = {
+        n: result.column(i).to_pylist()
+        for i, n in enumerate(frame.columns)
+        if pa.types.is_nested(result.schema.types[i])
+    }
+    columns = [map(_jsonable, nested.get(n, frame[n])) for n in frame.columns]
     lines = (
-        json.dumps({k: _jsonable(v) for k, v in row.items()}, ensure_ascii=False) for row in frame.iter_rows(named=True)
+        json.dumps(dict(zip(frame.columns, row, strict=True)), ensure_ascii=False) for row in zip(*columns, strict=True)
     )
     return _unprinted("[\n" + ",\n".join(lines) + "\n]\n" if len(frame) else "[]\n")
 
