@@ -158,7 +158,11 @@ def _could_be(value: str, known: pl.Series) -> str:
 
 def _several(entry: Entry, frame: pl.DataFrame, names: list[str], given: dict[str, Any]) -> str:
     """How many rows match, and which keys would tell them apart."""
-    differ = {n: frame[n].unique() for n in names if n not in given and frame[n].n_unique() > 1}
+    apart = [n for n in names if n not in given and frame[n].n_unique() > 1]
+    of_key = [n for n in apart if n in entry.key]
+    if len(frame.select(of_key).unique()) == len(frame.select(names).unique()):
+        apart = of_key
+    differ = {n: frame[n].unique() for n in apart}
     hints = []
     for name, values in differ.items():
         some = [shown(v) if v is not None else "" for v in values.sort().to_list()]

@@ -16,7 +16,7 @@ from pipeline.explain import symbols
 from pipeline.stages.lineage import At, Formula, Lineage, Made, Way
 from pipeline.tables import INPUTS, OUTPUTS, Column
 
-PARAMETERS = frozenset({"attribution_key", "rate", "stream"})
+PARAMETERS = frozenset({"attribution_key", "rate"})
 """What a formula may be asked for beside its columns."""
 _UNIT = re.compile(r"\s*\[([^\[\]]+)\]\s*$")
 

@@ -36,6 +36,7 @@ def values(rows: Rows, rule: Rule) -> pl.Series:
         "any_given": any_given,
         "is_direct": is_direct,
         "starts": starts,
+        "unit_written": unit_written,
     }.get(rule.name)
     if procedure is None:
         raise PipelineError(f"no procedure for the rule {rule.name}")
@@ -267,6 +268,12 @@ def starts(rows: Rows) -> pl.Series:
     from pipeline.errors import InputError
 
     raise InputError(rows.book.source.missing("need.usage_pattern"))
+
+
+def unit_written(rows: Rows) -> pl.Series:
+    """The unit of compute: asked for only where nothing else tells what the run took it for."""
+    found = rows.frame.get_column("compute_unit", default=None)
+    return pl.Series([None] * len(rows), dtype=pl.String) if found is None else found
 
 
 def any_given(rows: Rows) -> pl.Series:

@@ -249,7 +249,8 @@ def _applied(symbols: Symbols, args: list[Any]) -> Value:
         return bool((args[0] is not None) == (op == "is given"))
     if op in ("max", "min"):
         given: list[float] = [a for a in args if a is not None]
-        return max(given, default=None) if op == "max" else min(given, default=None)
+        numbers = [a for a in given if not math.isnan(a)] or given
+        return max(numbers, default=None) if op == "max" else min(numbers, default=None)
     if any(a is None for a in args):
         return None
     if op == "part":

@@ -3,7 +3,7 @@
 import polars as pl
 from polars import col
 
-from pipeline.stages.lineage import Lineage, Row, same
+from pipeline.stages.lineage import Lineage, Row, Rule, same
 from pipeline.tables import OUTPUTS
 
 TABLE = OUTPUTS["derived.server"]
@@ -71,4 +71,5 @@ LINEAGE = Lineage(
         Row("cloud_servers", same("server_id")),
         Row("cloud_instances", same("provider", "instance_type")),
     ),
+    made={"compute:unit": Rule("unit_written", "Unit that the column compute was written in.")},
 )
