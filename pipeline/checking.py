@@ -102,7 +102,8 @@ def _unit(column: Column) -> str:
 def _expected(column: Column, rule: str, declared: object) -> str:
     words = {"min": "at least", "min_exclusive": "more than", "max": "at most"}
     if rule in words:
-        return f"{words[rule]} {getattr(declared, rule):g}{_unit(column)}"
+        percent = " (a percentage is written `90 %`)" if rule == "max" and column.unit == "1" else ""
+        return f"{words[rule]} {getattr(declared, rule):g}{_unit(column)}{percent}"
     sentences = {
         "inf": "a finite number",
         "nan": "a number",

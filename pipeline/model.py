@@ -21,6 +21,8 @@ IN_MEMORY_ROWS = 3_000_000
 CATEGORICAL = {"occurrences": ["job_id", "usage_pattern_id", "container_id"]}
 MOST_VIOLATIONS = 1_000_000
 """Broken rules of one table after which the rest of it is not read."""
+FILE_ROWS = 2**40
+"""Rows of the second file of a table are numbered from here, those of the third from twice this."""
 NAME_SPACES = {
     "server_id": SERVER_TABLES,
     "service_id": SERVICE_TABLES,
@@ -66,7 +68,7 @@ def load(folder: Path, spill: Path | None = None) -> Model:
     for file in files:
         read.file(file)
     wrong += read.violations
-    wrong += _between_tables(read, stacked(wrong))
+    wrong.append(read.placed(stacked(_between_tables(read, stacked(wrong)))))
     refuse(stacked(wrong), str(folder))
     tables = relations.Tables(read.frames)
     plain = {name: frame.drop(ROW) for name, frame in read.frames.items()}
@@ -114,6 +116,7 @@ class Reading:
         """Tables that the folder has, be they readable or not."""
         self.incomplete = set(unread)
         """Tables of which files, rows or ids could not be read: references to them cannot be judged."""
+        self.files: dict[str, list[str]] = {}
         self.rows: dict[str, int] = {}
         self.hashes: dict[str, str] = {}
         self.violations: list[pl.DataFrame] = []
@@ -127,6 +130,8 @@ class Reading:
         """Read one file; a problem where it was replaced, written to or removed meanwhile."""
         name = file.table.name
         self.given.add(name)
+        first = FILE_ROWS * len(self.files.setdefault(name, []))
+        self.files[name].append(file.display)
         before = state_of(file.path)
         found = 0
         for batch in read_batches(file):
@@ -136,7 +141,7 @@ class Reading:
             if batch.incomplete:
                 self.incomplete.add(name)
             if len(batch.frame):
-                self.kept[name].add(batch.frame)
+                self.kept[name].add(batch.frame.with_columns(pl.col(ROW) + first))
             if found > MOST_VIOLATIONS:
                 self._note(file, "too many broken rules", "a file with fewer; the rest of it was not read")
                 break
@@ -145,6 +150,15 @@ class Reading:
             self._note(file, "changed file", "a file that stays as it is while it is read")
         elif digest is not None:
             self.hashes[file.display] = digest
+
+    def placed(self, violations: pl.DataFrame) -> pl.DataFrame:
+        """Violations found over whole tables, with the file that each row stands in and its number there."""
+        named = [(table, number, file) for table, files in self.files.items() for number, file in enumerate(files)]
+        schema = {"table": pl.String, "number": pl.Int64, "display": pl.String}
+        numbered = violations.with_columns(number=col.row // FILE_ROWS, row=col.row % FILE_ROWS)
+        files = pl.DataFrame(named, schema=schema, orient="row")
+        found = numbered.join(files, on=["table", "number"], how="left", maintain_order="left")
+        return found.with_columns(file=pl.coalesce("file", "display")).drop("number", "display")
 
     def _note(self, file: TableFile, rule: str, expected: str) -> None:
         self.incomplete.add(file.table.name)

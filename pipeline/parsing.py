@@ -181,7 +181,7 @@ def _spelling_hint(cell: pl.Expr) -> pl.Expr:
     return (
         pl.when(cell.str.contains(r"[0-9],[0-9]"))
         .then(pl.lit("with a decimal point, and no commas"))
-        .when(cell.str.contains(number + r"([A-Za-z%]|\s{2,}[A-Za-z%]|[\u00a0\u202f])"))
+        .when(cell.str.contains(number + r"[\s\u00a0\u202f]*([A-DF-Za-df-z%]|[eE][A-Za-z])[A-Za-z_%/()*]*$"))
         .then(pl.lit("one space before the unit"))
         .when(cell.str.contains(r"^[+-]?[0-9]{1,3}([ _'][0-9]{3})+"))
         .then(pl.lit("without spaces between the digits"))

@@ -90,7 +90,7 @@ def _timezones(tables: Tables) -> Found:
 
 @cache
 def _zone_names() -> set[str]:
-    return available_timezones()
+    return available_timezones() - {"localtime", "Factory"}
 
 
 @cache

@@ -155,7 +155,7 @@ def test_rows_are_counted_over_blank_and_comma_lines_and_line_breaks(tmp_path):
     path = tmp_path / "jobs.csv"
     header, first, second = path.read_text().splitlines()
     path.write_text("\n".join([header, "", first, ",,,,,,,,", second.replace("Write", '"Wr\nite"'), "", first.replace("read,Read,farm", "third,T,ghost"), "", ""]))  # fmt: skip
-    assert refusal_of(tmp_path) == ["jobs, row 6, column server_id: found 'ghost'; expected the server_id of a row in servers or gpu_servers or cloud_servers"]  # fmt: skip
+    assert refusal_of(tmp_path) == ["jobs (jobs.csv), row 6, column server_id: found 'ghost'; expected the server_id of a row in servers or gpu_servers or cloud_servers"]  # fmt: skip
 
 
 @pytest.mark.parametrize("ends", ["\n", "\r\n"])
@@ -203,3 +203,19 @@ def test_only_the_first_few_of_many_problems_are_printed(tmp_path):
     shown = refusal_of(tmp_path)
     assert len(shown) == 6
     assert shown[-1] == "occurrences (occurrences.csv), column occurrences: 995 more of the same"
+
+
+def test_rows_of_a_table_in_several_files_are_named_with_their_file(tmp_path):
+    write(small(), tmp_path)
+    header, *rows = (tmp_path / "occurrences.csv").read_text().splitlines()
+    (tmp_path / "occurrences.csv").unlink()
+    (tmp_path / "occurrences").mkdir()
+    for name, part in (("a", rows[:4]), ("b", [rows[4], rows[5].replace("write", "wrote"), rows[0]])):
+        (tmp_path / f"occurrences/{name}.csv").write_text("\n".join([header, *part]))
+    key = "job_id, usage_pattern_id, container_id, hour"
+    assert refusal_of(tmp_path) == [
+        f"occurrences (occurrences/b.csv), row 3, column {key}: found 'read, office, browse, 2026-01-01 00:00'; "
+        "expected each key once; it stands in 2 rows",
+        "occurrences (occurrences/b.csv), row 2, column job_id: found 'wrote'; "
+        "expected the job_id of a row in jobs or video_streaming_jobs",
+    ]

@@ -19,8 +19,8 @@ from pipeline.units import UnitError, conversion
 from pipeline.violations import lines, stacked
 from tests.door.models import small, write
 
-FOLDERS = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=150)
-PURE = settings(deadline=None, max_examples=300)
+FOLDERS = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
+PURE = settings(deadline=None, max_examples=100)
 
 HEADER = "job_id,usage_pattern_id,container_id,hour,occurrences"
 TOKENS = [",", '"', "\n", "\r\n", "\r", ";", "\t", " ", "\x00", "\ufeff", "a", "\u00e9", "\u202e", "1", "-1", "1e308", "nan", "inf", "0.1 kB", "1,5", "2026-01-01T00:00:00Z", "2026-01-01 00:30", "[kW]", HEADER, "job_id", "hour", "read"]  # fmt: skip
