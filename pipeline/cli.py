@@ -58,20 +58,65 @@ def _print_version(value: bool) -> None:
         raise typer.Exit
 
 
+def _fetched_model(model: Path) -> Path:
+    """MODEL, fetched first where it is an s3 address."""
+    if not str(model).startswith("s3:/"):
+        return model
+    from pipeline.objects import local_model
+
+    return local_model(model)
+
+
+def _fetched_run(out: Path | None) -> Path | None:
+    """OUT, its current run fetched first where it is an s3 address."""
+    if not str(out).startswith("s3:/"):
+        return out
+    from pipeline.objects import local_run
+
+    return local_run(Path(str(out)))
+
+
+def _here(model: Path) -> Path:
+    """A folder on this machine."""
+    if str(model).startswith("s3:/"):
+        from pipeline.errors import InputError
+
+        raise InputError("--model: an import writes into a folder on this machine; copy it to the store afterwards")
+    return model
+
+
 ModelArgument = Annotated[
-    Path, typer.Argument(metavar="MODEL", help="Folder of input tables, NAME.csv or NAME.parquet.", show_default=False)
+    Path,
+    typer.Argument(
+        metavar="MODEL",
+        help="Folder of input tables, NAME.csv or NAME.parquet; or s3://bucket/prefix.",
+        show_default=False,
+        callback=_fetched_model,
+    ),
 ]
 OutArgument = Annotated[
-    Path, typer.Argument(metavar="OUT", help="Folder that `wattrow run` wrote.", show_default=False)
+    Path,
+    typer.Argument(
+        metavar="OUT",
+        help="Folder that `wattrow run` wrote, or s3://bucket/prefix.",
+        show_default=False,
+        callback=_fetched_run,
+    ),
 ]
 SourceArgument = Annotated[
     Path, typer.Argument(metavar="SOURCE", help="The log or export: a file or a folder of files.", show_default=False)
 ]
 OutOption = Annotated[
-    Path, typer.Option("--out", metavar="OUT", help="Folder to publish the run in.", show_default=False)
+    Path,
+    typer.Option(
+        "--out", metavar="OUT", help="Folder to publish the run in, or s3://bucket/prefix.", show_default=False
+    ),
 ]
 ModelOption = Annotated[
-    Path, typer.Option("--model", metavar="DIR", help="Model folder to write tables into.", show_default=False)
+    Path,
+    typer.Option(
+        "--model", metavar="DIR", help="Model folder to write tables into.", show_default=False, callback=_here
+    ),
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors (for cron).")]
 LogFormat = Annotated[
@@ -531,7 +576,10 @@ def report(
         Path | None, typer.Option("--png", metavar="DIR", help="Write the charts here too, as PNG; needs no browser.")
     ] = None,
     against: Annotated[
-        Path | None, typer.Option("--against", metavar="OUT_B", help="Another OUT to compare with, in a section.")
+        Path | None,
+        typer.Option(
+            "--against", metavar="OUT_B", help="Another OUT to compare with, in a section.", callback=_fetched_run
+        ),
     ] = None,
     debug: Debug = False,
 ) -> None:
@@ -549,8 +597,12 @@ def report(
     )
 )
 def compare(
-    out_a: Annotated[Path, typer.Argument(metavar="OUT_A", help="The run before.", show_default=False)],
-    out_b: Annotated[Path, typer.Argument(metavar="OUT_B", help="The run after.", show_default=False)],
+    out_a: Annotated[
+        Path, typer.Argument(metavar="OUT_A", help="The run before.", show_default=False, callback=_fetched_run)
+    ],
+    out_b: Annotated[
+        Path, typer.Argument(metavar="OUT_B", help="The run after.", show_default=False, callback=_fetched_run)
+    ],
     format: Annotated[str, typer.Option("--format", "-f", metavar="text|json", help="How to print it.")] = "text",
     debug: Debug = False,
 ) -> None:
@@ -660,8 +712,8 @@ def compute(
     began = time.monotonic()
     with reporting(log_format, quiet) as progress, all_violations(violations):
         settings = settings_of(model, flags)
+        from pipeline.objects import run as run_pipeline
         from pipeline.run import How
-        from pipeline.run import run as run_pipeline
 
         report = run_pipeline(model, out, settings, progress, How(**how))
     if not quiet:
@@ -803,25 +855,32 @@ def print_warnings(warnings: list[str]) -> None:
 
 def print_run(report: "Report", out: Path, seconds: float) -> None:
     """What a run made, and where to look next."""
-    from pipeline.storage import CURRENT
-
+    place = named(out)
     if report.published is None:
         typer.echo(
-            f"computed in {seconds:.1f} s, not published; when all partitions are: wattrow publish MODEL --out {out}"
+            f"computed in {seconds:.1f} s, not published; when all partitions are: wattrow publish MODEL --out {place}"
         )
         return
+    from pipeline.storage import CURRENT, RUNS
+
+    current = f"{place}/{CURRENT}" if place == str(out) else f"{place}/{RUNS}/{report.run_id}"
     print_warnings(report.warnings)
     made = {name: count for name, count in report.rows.items() if count}
     what = f"{plural(sum(made.values()), 'row')} in {plural(len(made), 'table')}"
     if report.unchanged:
-        typer.echo(f"unchanged: {out / CURRENT} is of the same inputs, settings and version; nothing to do ({what})")
+        typer.echo(f"unchanged: {current} is of the same inputs, settings and version; nothing to do ({what})")
     else:
-        typer.echo(f"{what}, {seconds:.1f} s: {out / CURRENT}")
-    for phase, kilograms in phase_totals(report.published, set(report.rows)).items():
+        typer.echo(f"{what}, {seconds:.1f} s: {current}")
+    totals = phase_totals(report.published, set(report.rows)) if report.published.is_dir() else {}
+    for phase, kilograms in totals.items():
         typer.echo(f"  {phase:<14} {kilograms:>16,.3f} kg CO2e")
-    typer.echo(
-        f"next: wattrow query {out} 'FROM energy.server LIMIT 5'   (files: {out / CURRENT}/FAMILY/TABLE/*.parquet)"
-    )
+    typer.echo(f"next: wattrow query {place} 'FROM energy.server LIMIT 5'   (files: {current}/FAMILY/TABLE/*.parquet)")
+
+
+def named(out: Path) -> str:
+    """OUT as it was given: a Path loses a slash of an s3 address."""
+    text = str(out)
+    return f"s3://{text[4:]}" if text.startswith("s3:/") else text
 
 
 def phase_totals(run_folder: Path, made: set[str]) -> dict[str, float]:

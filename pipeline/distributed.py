@@ -58,7 +58,11 @@ def _local(dask: Any, workers: int) -> Iterator[Any]:
     os.environ["POLARS_MAX_THREADS"] = "1"
     try:
         with dask.LocalCluster(
-            n_workers=workers, threads_per_worker=1, dashboard_address=None, silence_logs=logging.ERROR
+            n_workers=workers,
+            threads_per_worker=1,
+            host="127.0.0.1",
+            dashboard_address="127.0.0.1:0",
+            silence_logs=logging.ERROR,
         ) as cluster:
             yield cluster
     finally:

@@ -46,7 +46,7 @@ def dask(*args: object, path: Path = ROOT) -> Process:
     environment = {**os.environ, "PYTHONPATH": str(path)}
     environment.pop("POLARS_MAX_THREADS", None)
     command = [sys.executable, "-m", "dask", *map(str, args)]
-    return subprocess.Popen(command, env=environment, text=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return subprocess.Popen(command, cwd=path, env=environment, text=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
 @contextmanager
