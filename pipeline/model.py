@@ -11,7 +11,7 @@ from pipeline import relations
 from pipeline.checking import key_violations, reference_violations, shared_id_violations
 from pipeline.errors import InputError
 from pipeline.folder import TableFile, file_hash, find_files, known_tables, state_of
-from pipeline.reading import empty_frame, read_batches
+from pipeline.reading import as_written, empty_frame, read_batches
 from pipeline.tables import Table
 from pipeline.tables.inputs import JOB_TABLES, SERVER_TABLES, SERVICE_TABLES
 from pipeline.violations import ROW, printable, refuse, stacked, violation
@@ -82,6 +82,7 @@ class Rows:
         self.table, self.spill = table, spill
         self.batches: list[pl.DataFrame] = []
         self.files: list[Path] = []
+        self.passed_on: list[pl.LazyFrame] = []
 
     def add(self, batch: pl.DataFrame) -> None:
         """Keep a batch."""
@@ -100,11 +101,16 @@ class Rows:
         """All rows."""
         if self.files and self.batches and self.spill:
             self._write(self.spill)
+        parts = [*self.passed_on, *(b.lazy() for b in self.batches)]
         if self.files:
-            return pl.scan_parquet(self.files, glob=False, hive_partitioning=False)
-        if not self.batches:
-            self.add(empty_frame(self.table))
-        return pl.concat(self.batches).lazy()
+            parts.append(pl.scan_parquet(self.files, glob=False, hive_partitioning=False))
+        return (
+            pl.concat(parts)
+            if parts
+            else empty_frame(self.table)
+            .lazy()
+            .cast({c: pl.Categorical() for c in CATEGORICAL.get(self.table.name, ())})
+        )
 
 
 class Reading:
@@ -134,7 +140,11 @@ class Reading:
         self.files[name].append(file.display)
         before = state_of(file.path)
         found = 0
-        for batch in read_batches(file):
+        whole = as_written(file)
+        if whole is not None:
+            self.rows[name] = self.rows.get(name, 0) + int(whole.select(pl.len()).collect().item())
+            self.kept[name].passed_on.append(whole)
+        for batch in read_batches(file) if whole is None else ():
             self.violations += batch.violations
             found += sum(map(len, batch.violations))
             self.rows[name] = self.rows.get(name, 0) + len(batch.frame)
@@ -170,7 +180,7 @@ def _between_tables(read: Reading, found: pl.DataFrame) -> list[pl.DataFrame]:
     wrong = [] if "unknown file" in found["rule"] else relations.missing_tables(read.given)
     frames = read.frames
     for name, table in known_tables().items():
-        if read.rows.get(name):
+        if read.rows.get(name) and not read.kept[name].passed_on:
             wrong += key_violations(table, frames[name], read.rows[name])
             wrong += _references(table, frames, read.given, read.incomplete)
     for column, names in NAME_SPACES.items():

@@ -82,6 +82,26 @@ def _unreadable(file: TableFile, flaw: Flaw) -> ReadTable:
 
 
 @cache
+def as_written(file: TableFile) -> pl.LazyFrame | None:
+    """A detail table just as an importer wrote it, to be passed on without a look at every cell; None for anything else.
+
+    Nothing is computed from detail tables, and a log of millions of records has dozens of columns of them.
+    """
+    if file.table.kind != "detail" or file.format != "parquet":
+        return None
+    try:
+        schema = pq.read_schema(file.path)
+    except (OSError, pa.ArrowException):
+        return None
+    columns = file.table.columns
+    declared = {name: column.arrow_field() for name, column in columns.items()}
+    if any(f.name not in declared or not f.equals(declared[f.name], check_metadata=True) for f in schema):
+        return None
+    scan = pl.scan_parquet(file.path, glob=False, hive_partitioning=False)
+    absent = [pl.lit(c.default, c.dtype).alias(c.name) for c in columns.values() if c.name not in schema.names]
+    return scan.with_columns(*absent, pl.lit(None, pl.Int64).alias(ROW)).select(*columns, ROW)
+
+
 def empty_frame(table: Table) -> pl.DataFrame:
     """A table as read, without rows."""
     companions = {c.name + UNIT_SUFFIX: pl.String() for c in table.columns.values() if has_companion(c)}
