@@ -890,7 +890,8 @@ def phase_totals(run_folder: Path, made: set[str]) -> dict[str, float]:
     columns = {"manufacturing": "instances_fabrication_footprint", "usage": "energy_footprint"}
     totals: dict[str, float] = {}
     for table in sorted(name for name in made if name.startswith("energy.")):
-        rows = pl.scan_parquet(run_folder / table.replace(".", "/") / "*.parquet")
+        files = sorted((run_folder / table.replace(".", "/")).glob("*.parquet"))
+        rows = pl.scan_parquet(files, glob=False)
         held = rows.collect_schema().names()
         sums = rows.select(pl.col(c).sum().alias(phase) for phase, c in columns.items() if c in held).collect()
         for phase, kilograms in sums.row(0, named=True).items():

@@ -70,6 +70,8 @@ class NeedRun(dy.Schema):
     gpu_hours = quantity("gpu*h", "GPUs held times time held within the hour.")
     ram_hours = quantity("GB_ram*h", "Memory held times time held within the hour.")
     wait_hours = quantity("h", "Time from submission to start of the runs that started in the hour.")
+    data_transferred = quantity("MB", "Data sent and received by the runs, spread evenly over their running time.")
+    data_stored = quantity("MB_stored", "Data left behind by the runs, spread evenly over their running time.")
     measured_energy = quantity(
         "kWh",
         "Energy measured for the runs, spread evenly over their running time; empty where none was measured.",

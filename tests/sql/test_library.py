@@ -70,24 +70,13 @@ def test_every_number_has_a_unit(out: Path, view: str) -> None:
     assert set(bare) <= {"place"}
 
 
-UNKNOWN_OF_RUNS = {
-    "hourly_data_transferred_across_usage_patterns",
-    "hourly_data_stored_across_usage_patterns",
-    "data_transferred",
-    "data_stored",
-}
-"""need.run does not tell what data runs sent and stored, so views over base columns leave these empty rather than guess."""
-
-
 @pytest.mark.parametrize("view", LIBRARY)
 def test_columns_of_base_runs_answer_the_same(out: Path, base: Path, view: str) -> None:
     whole, computed = (ask(o, f"FROM {called(view)} ORDER BY ALL") for o in (out, base))
     numbers = [c for c, t in whole.schema.items() if t.is_float()]
     assert whole.drop(numbers).equals(computed.drop(numbers), null_equal=True)
     for name in numbers:
-        pairs = zip(whole[name], computed[name], strict=True)
-        known = [(w, c) for w, c in pairs if not (c is None and w == 0 and name in UNKNOWN_OF_RUNS)]
-        for one, other in known:
+        for one, other in zip(whole[name], computed[name], strict=True):
             assert (one is None) == (other is None)
             assert one is None or other == pytest.approx(one, rel=1e-9, abs=1e-12, nan_ok=True)
 

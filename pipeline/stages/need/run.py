@@ -74,6 +74,16 @@ def measured_energy() -> pl.Expr:
     return col.energy
 
 
+def data_transferred() -> pl.Expr:
+    """Data the runs sent and received, spread evenly over the time they held their resources. [MB]"""
+    return col.data_transferred
+
+
+def data_stored() -> pl.Expr:
+    """Data the runs left behind, spread evenly over the time they held their resources. [MB_stored]"""
+    return col.data_stored
+
+
 def cores_held() -> pl.Expr:
     """Cores of the run * overlap with the hour. [cpu_core*h]"""
     return col.cpu_cores * col.overlap
@@ -259,7 +269,7 @@ def build(intervals: pl.LazyFrame) -> pl.LazyFrame:
     named = timed.join(people, on="who", how="left", maintain_order="left").drop("who", "slot")
     return named.with_columns(
         runs_started=runs_started(), runs_ended=runs_ended(), runs_running=runs_running(), run_hours=run_hours(), core_hours=core_hours(),
-        gpu_hours=gpu_hours(), ram_hours=ram_hours(), wait_hours=wait_hours(), measured_energy=measured_energy(),
+        gpu_hours=gpu_hours(), ram_hours=ram_hours(), wait_hours=wait_hours(), measured_energy=measured_energy(), data_transferred=data_transferred(), data_stored=data_stored(),
     )  # fmt: skip
 
 
@@ -304,5 +314,7 @@ LINEAGE = Lineage(
         "ram_hours": Total("need.held", ram_held, _IN_HELD),
         "wait_hours": Total("need.held", "waited", _IN_HELD),
         "measured_energy": Total("need.held", energy_spent, _IN_HELD, kind="sum of those given"),
+        "data_transferred": Total("need.held", data_moved, _IN_HELD),
+        "data_stored": Total("need.held", data_left, _IN_HELD),
     },
 )
