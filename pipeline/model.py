@@ -153,7 +153,7 @@ class Reading:
             if len(batch.frame):
                 self.kept[name].add(batch.frame.with_columns(pl.col(ROW) + first))
             if found > MOST_VIOLATIONS:
-                self._note(file, "too many broken rules", "a file with fewer; the rest of it was not read")
+                self._note(file, "too many broken rules", "a file with fewer broken rules; the rest of it was not read")
                 break
         digest = file_hash(file.path)
         if state_of(file.path) != before:

@@ -5,7 +5,7 @@ import os
 import polars as pl
 import pytest
 
-from pipeline import model, reading, run, settings
+from pipeline import checking, csv_text, folder, model, reading, run, settings
 from pipeline.checking import LARGEST, SMALLEST_DIVISOR
 from pipeline.errors import InputError
 from pipeline.tables import INPUTS
@@ -219,3 +219,77 @@ def test_rows_of_a_table_in_several_files_are_named_with_their_file(tmp_path):
         "occurrences (occurrences/b.csv), row 2, column job_id: found 'wrote'; "
         "expected the job_id of a row in jobs or video_streaming_jobs",
     ]
+
+
+@pytest.fixture
+def tiny_batches(monkeypatch):
+    """Read two rows at a time, spill from three on, compare keys two at a time: what large tables go through."""
+    monkeypatch.setattr(reading, "BATCH_ROWS", 2)
+    monkeypatch.setattr(reading, "SMALL_FILE", 0)
+    monkeypatch.setattr(csv_text, "PIECE_BYTES", 7)
+    monkeypatch.setattr(model, "IN_MEMORY_ROWS", 2)
+    monkeypatch.setattr(checking, "HASHES_AT_ONCE", 2)
+
+
+def as_parquet(folder, table="occurrences"):
+    pl.read_csv(folder / f"{table}.csv", infer_schema=False, glob=False).write_parquet(folder / f"{table}.parquet")
+    (folder / f"{table}.csv").unlink()
+
+
+@pytest.mark.parametrize("parquet", [False, True])
+def test_tables_read_in_batches_and_spilled_are_the_same(parquet, tmp_path, tiny_batches):
+    folder = tmp_path / "a model [1] *?{x}"
+    write(small(), folder)
+    whole = pl.read_csv(folder / "occurrences.csv", glob=False)
+    if parquet:
+        as_parquet(folder)
+    loaded = model.load(folder, spill=tmp_path / "spill [2] *")
+    found = loaded["occurrences"].collect()
+    assert found["occurrences"].to_list() == whole["occurrences"].to_list()
+    assert found["job_id"].cast(pl.String).to_list() == whole["job_id"].to_list()
+    assert list((tmp_path / "spill [2] *").glob("occurrences-*.parquet"))
+
+
+@pytest.mark.parametrize("parquet", [False, True])
+def test_problems_of_later_batches_keep_their_row_numbers(parquet, tmp_path, tiny_batches):
+    tables = small()
+    tables["occurrences"] += [tables["occurrences"][1], tables["occurrences"][2] | {"job_id": "ghost"}]
+    tables["occurrences"][4]["occurrences"] = "-1"
+    write(tables, tmp_path)
+    if parquet:
+        as_parquet(tmp_path)
+    place = f"occurrences (occurrences.{'parquet' if parquet else 'csv'})"
+    assert refusal_of(tmp_path) == [
+        f"{place}, row 5, column occurrences: found '-1'; expected at least 0 occurrence",
+        f"{place}, row 7, column job_id, usage_pattern_id, container_id, hour: found 'read, office, browse, "
+        "2026-01-01 01:00'; expected each key once; it stands in 2 rows",
+        f"{place}, row 8, column job_id: found 'ghost'; expected the job_id of a row in jobs or video_streaming_jobs",
+    ]
+
+
+def test_a_file_with_too_many_problems_is_not_read_to_its_end(tmp_path, monkeypatch, tiny_batches):
+    monkeypatch.setattr(model, "MOST_VIOLATIONS", 3)
+    tables = small()
+    for row in tables["occurrences"]:
+        row["occurrences"] = "-1"
+    write(tables, tmp_path)
+    assert refusal_of(tmp_path)[-1] == (
+        "occurrences (occurrences.csv): expected a file with fewer broken rules; the rest of it was not read"
+    )
+
+
+def test_records_that_importers_refused_do_not_matter(tmp_path):
+    write(small(), tmp_path)
+    (tmp_path / "rejects.csv").write_text("source,row,record_id,code,message\nslurm,17,x,no_end,it has no end\n")
+    assert model.load(tmp_path)["rejects"].collect()["row"].to_list() == [17]
+
+
+def test_a_quoted_table_of_many_pieces_is_read_like_the_csv_module_does(tmp_path, tiny_batches):
+    text = "server_need_id,job_id\n" + "".join(f'"need\n{i}, ""x""","job\r\n{i}"\n\n' for i in range(50))
+    path = tmp_path / "server_need_jobs.csv"
+    path.write_text(text, newline="")
+    batches = list(reading.read_batches(folder.TableFile(INPUTS["server_need_jobs"], path, "csv", path.name)))
+    frame = pl.concat([b.frame for b in batches])
+    assert frame["server_need_id"].to_list() == [f'need\n{i}, "x"' for i in range(50)]
+    assert frame["job_id"].to_list() == [f"job\r\n{i}" for i in range(50)]
+    assert frame[":row"].to_list() == list(range(1, 100, 2))
