@@ -9,6 +9,7 @@ from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from pipeline.errors import InputError
+from pipeline.folder import is_regular
 from pipeline.settings import FILE_NAME, Settings, chosen_tables, memory_bytes
 
 
@@ -60,6 +61,8 @@ class Configuration(BaseSettings):
 def configured(file: Path | None, flags: dict[str, Any]) -> Settings:
     """The settings from flags (None: not given), the environment and the file where there is one; InputError names what is wrong."""
     there = file if file is not None and file.exists() else None
+    if there is not None and not is_regular(there):
+        raise InputError(f"{FILE_NAME}: a regular file that can be read, not a folder, pipe or device")
     if there is not None:
         try:
             tomllib.loads(there.read_text(encoding="utf-8"))

@@ -79,6 +79,7 @@ def in_cluster(staged: Path, tasks: list[Task], address: str, workers: int, on_d
         folder, code = str(staged.resolve()), identity.of_code()
         ordered = sorted(tasks, key=lambda t: -t.part.rows)
         run = f"{time.time_ns():x}"
+        import_module("cloudpickle").register_pickle_by_value(remote)
         futures = [
             client.submit(
                 remote.do, folder, t.part.number, code,
@@ -115,8 +116,6 @@ def _result(future: Any) -> Done:
         raise PipelineError(
             f"a partition was lost with its worker again and again, out of memory? Complete partitions are kept ({error})"
         ) from error
-    except ImportError as error:
-        raise PipelineError(f"--cluster: a worker cannot import wattrow; install it there ({error})") from error
     except (OSError, dask.client.FutureCancelledError) as error:
         raise PipelineError(f"the cluster was lost; complete partitions are kept ({error})") from error
 

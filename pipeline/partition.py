@@ -11,12 +11,12 @@ from pipeline.errors import InputError
 from pipeline.plan import Partition
 from pipeline.series import hour_of, stretches
 from pipeline.settings import Settings
-from pipeline.storage import Rows
 from pipeline.stages.energy import server as energy_server
 from pipeline.stages.energy import storage as energy_storage
 from pipeline.stages.instances import server as instances_server
 from pipeline.stages.instances import storage as instances_storage
 from pipeline.stages.need import job, occurrence, run, server, service, storage, storage_job
+from pipeline.storage import Rows
 from pipeline.tables import OUTPUTS
 from pipeline.upstream import Upstream
 from pipeline.violations import stacked, violation

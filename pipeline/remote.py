@@ -1,4 +1,7 @@
-"""One task on a worker of a Dask cluster. Nothing heavy is imported before it is known how many threads Polars may take here."""
+"""One task on a worker of a Dask cluster, which may lack wattrow: this module is sent there whole, so it imports nothing of ours at once.
+
+Nothing heavy is imported before it is known how many threads Polars may take there.
+"""
 
 import os
 import socket
@@ -15,9 +18,11 @@ def do(staged: str, number: int, code: str) -> dict[str, Any]:
     """Answer as a worker process does (`worker.answer`); an error where the worker does not see `staged` or runs another program than `code`."""
     if "polars" not in sys.modules:
         os.environ.setdefault("POLARS_MAX_THREADS", str(threads_here()))
-    from pipeline import identity, tasks, worker
-
     here = f"--cluster: the worker on {socket.gethostname()} (process {os.getpid()})"
+    try:
+        from pipeline import identity, tasks, worker
+    except ImportError as error:
+        return {"error": f"{here} cannot import wattrow ({error}); install the same as here"}
     if identity.of_code() != code:
         place = Path(identity.__file__).parent
         return {"error": f"{here} has another version of wattrow or Polars, in {place}; install the same as here"}

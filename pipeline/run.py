@@ -87,7 +87,7 @@ def run(
     run_identity = identity.of_run(hashes, settings)
     out.mkdir(parents=True, exist_ok=True)
     if how.share is not None:
-        return compute_share(folder, out, settings, run_identity, how)
+        return compute_share(folder, out, settings, run_identity, how, hashes)
     report = Report(run_id=f"{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}-{secrets.token_hex(3)}")
     with storage.locked(out):
         before = {} if how.fresh else storage.current_manifest(out)
@@ -95,7 +95,7 @@ def run(
             return nothing_to_do(out, before)
         staged = storage.staging(out, run_identity, keep=not how.fresh)
         try:
-            model, up, planned = prepared(folder, staged, settings, report, began, how, before)
+            model, up, planned = prepared(folder, staged, settings, report, began, how, before, hashes)
         except InputError:
             shutil.rmtree(out / storage.STAGING, ignore_errors=True)
             raise
@@ -180,11 +180,23 @@ def _hashes(folder: Path) -> dict[str, str]:
 
 
 def prepared(
-    folder: Path, staged: Path, settings: Settings, report: Report, began: float, how: How, before: dict[str, Any]
+    folder: Path,
+    staged: Path,
+    settings: Settings,
+    report: Report,
+    began: float,
+    how: How,
+    before: dict[str, Any],
+    hashes: dict[str, str],
 ) -> tuple[Model, Upstream, list[Task]]:
     """The checked model, everything upstream of the partitions, and the partitions."""
     shutil.rmtree(staged / "inputs", ignore_errors=True)
     model = load(folder, spill=staged / "inputs")
+    if model.hashes != hashes:
+        changed = sorted(name for name in {*model.hashes, *hashes} if model.hashes.get(name) != hashes.get(name))
+        raise InputError(
+            f"{folder}: {', '.join(changed[:5])} changed while the run began; run again once they stay as they are"
+        )
     report.timed("read", began)
     since = time.monotonic()
     up = prepare(model)
@@ -284,7 +296,9 @@ def compute(
         in_cluster(staged, todo, how.cluster, settings.workers or os.cpu_count() or 1, note)
 
 
-def compute_share(folder: Path, out: Path, settings: Settings, run_identity: str, how: How) -> Report:
+def compute_share(
+    folder: Path, out: Path, settings: Settings, run_identity: str, how: How, hashes: dict[str, str]
+) -> Report:
     """Compute partitions i of n into the staging folder, and leave them there for `publish`."""
     assert how.share is not None
     part, parts = how.share
@@ -294,7 +308,7 @@ def compute_share(folder: Path, out: Path, settings: Settings, run_identity: str
     staged = storage.staging(out, run_identity, keep=True, sweep=False)
     report = Report(run_id="")
     private = staged / f"share-{part}-of-{parts}"
-    _, up, planned = prepared(folder, private, settings, report, time.monotonic(), how, before)
+    _, up, planned = prepared(folder, private, settings, report, time.monotonic(), how, before, hashes)
     mine = [t for t in planned if t.part.number % parts == part - 1]
     earlier = {p["identity"] for p in before.get("partitions", [])}
     todo = [t for t in mine if t.identity not in earlier and (how.fresh or tasks.finished(staged, t) is None)]
