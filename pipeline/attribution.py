@@ -74,7 +74,9 @@ def job_shares(work: Work, piece: Chunk) -> pl.LazyFrame:
     by_journey = repartition_job.of_journeys(
         cells, up.under_way.lazy(), up.grid.lazy(), up.intensity.lazy(), hourly=up.hourly
     )
-    direct = job.in_flight(piece.occurrence, piece.jobs).join(up.direct_cells.lazy(), on=["job_id", "container_id"], how="semi")
+    direct = job.in_flight(piece.occurrence, piece.jobs).join(
+        up.direct_cells.lazy(), on=["job_id", "container_id"], how="semi"
+    )
     by_direct = repartition_job.of_direct(direct, up.container_weights.lazy())
     by_journey = by_journey.join(by_direct, on=repartition_job.BY, how="anti")
     modelled = repartition_job.build(pl.concat([by_journey, by_direct]))

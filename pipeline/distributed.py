@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -76,10 +77,10 @@ def in_cluster(staged: Path, tasks: list[Task], address: str, workers: int, on_d
     """Do the tasks on the cluster at `address`, or on one of `workers` processes started here where it is `local`."""
     with _client(address, workers) as client:
         _first_worker(client, address)
+        _refuse_strangers(client)
         folder, code = str(staged.resolve()), identity.of_code()
         ordered = sorted(tasks, key=lambda t: -t.part.rows)
         run = f"{time.time_ns():x}"
-        import_module("cloudpickle").register_pickle_by_value(remote)
         futures = [
             client.submit(
                 remote.do, folder, t.part.number, code,
@@ -105,6 +106,13 @@ def _first_worker(client: Any, address: str) -> None:
         client.wait_for_workers(1, timeout=SECONDS_FOR_A_WORKER)
     except TimeoutError as error:
         raise PipelineError(f"--cluster {address}: it has no worker after {SECONDS_FOR_A_WORKER} s") from error
+
+
+def _refuse_strangers(client: Any) -> None:
+    """PipelineError where a worker has no wattrow: Dask would wait forever for a task that a worker cannot even read."""
+    for worker, found in client.run(find_spec, remote.__name__, on_error="return").items():
+        if found is None or isinstance(found, BaseException):
+            raise PipelineError(f"--cluster: the worker at {worker} cannot import wattrow; install the same as here")
 
 
 def _result(future: Any) -> Done:

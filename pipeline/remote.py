@@ -1,7 +1,4 @@
-"""One task on a worker of a Dask cluster, which may lack wattrow: this module is sent there whole, so it imports nothing of ours at once.
-
-Nothing heavy is imported before it is known how many threads Polars may take there.
-"""
+"""One task on a worker of a Dask cluster. Nothing heavy is imported before it is known how many threads Polars may take there."""
 
 import os
 import socket

@@ -59,7 +59,11 @@ class Upstream:
         if self.buckets is None:
             return self.direct
         mine = Path(self.buckets) / f"number={part.number}"
-        return pl.scan_parquet(sorted(mine.iterdir()), glob=False, hive_partitioning=False) if mine.exists() else self.direct.clear()
+        return (
+            pl.scan_parquet(sorted(mine.iterdir()), glob=False, hive_partitioning=False)
+            if mine.exists()
+            else self.direct.clear()
+        )
 
     def bucketed(self, parts: list[plan.Partition], folder: Path) -> "Upstream":
         """The same with the direct occurrences sorted into one folder per partition, in one pass over them."""

@@ -303,7 +303,8 @@ def read(tables: dict[str, list[Row]]) -> Model:
 def civil_starts(local: Series, zone: ZoneInfo) -> Series:
     """Wall-clock starts in UTC: to the next hour that exists, at its first occurrence, split in proportion."""
     starts: Series = defaultdict(float)
-    for wall, volume in local.items():
+    for label, volume in local.items():
+        wall = label
         while wall.replace(tzinfo=zone).astimezone(UTC).astimezone(zone).replace(tzinfo=None) != wall:
             wall += HOUR  # the clock jumps over this hour
         instant = wall.replace(tzinfo=zone).astimezone(UTC)

@@ -15,8 +15,10 @@ import pytest
 
 from pipeline import distributed, identity, plan, remote, run, tasks
 from pipeline.errors import InputError, PipelineError
+from pipeline.model import load
 from pipeline.run import How
 from pipeline.settings import Settings
+from pipeline.upstream import prepare
 from tests.splits import ROOT, assert_no_rests, assert_same, finished, started, write_everything
 
 pytest.importorskip("distributed")
@@ -46,7 +48,9 @@ def dask(*args: object, path: Path = ROOT) -> Process:
     environment = {**os.environ, "PYTHONPATH": str(path)}
     environment.pop("POLARS_MAX_THREADS", None)
     command = [sys.executable, "-m", "dask", *map(str, args)]
-    return subprocess.Popen(command, cwd=path, env=environment, text=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return subprocess.Popen(
+        command, cwd=path, env=environment, text=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
 
 
 @contextmanager
@@ -150,7 +154,7 @@ def test_a_worker_without_wattrow(model: Path, tmp_path: Path, monkeypatch: pyte
     (tmp_path / "pipeline/__init__.py").write_text("")
     with (
         cluster(tmp_path, workers=1, path=tmp_path) as (address, _),
-        pytest.raises(PipelineError, match="a worker cannot import wattrow"),
+        pytest.raises(PipelineError, match=r"the worker at .* cannot import wattrow"),
     ):
         run.run(model, tmp_path / "out", Settings(), None, How(cluster=address))
 
@@ -158,8 +162,10 @@ def test_a_worker_without_wattrow(model: Path, tmp_path: Path, monkeypatch: pyte
 @pytest.fixture
 def staged(model: Path, tmp_path: Path) -> Path:
     """A staging folder with a plan."""
-    report = run.Report(run_id="")
-    _, up, planned = run.prepared(model, tmp_path, Settings(), report, 0.0, How(), {})
+    up = prepare(load(model))
+    parts = run.partitions_of(up, Settings())
+    made_of = identity.of_partitions(up, parts, Settings())
+    planned = [tasks.Task(part, name) for part, name in zip(parts, made_of, strict=True)]
     tasks.save(tmp_path, up, planned, Settings())
     return tmp_path
 

@@ -6,6 +6,7 @@ import shutil
 import signal
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from tests.splits import (
 )
 
 Json = dict[str, Any]
+CORE = Settings(tables="core")
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +44,23 @@ def whole(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     run.run(model, out, Settings())
     assert len(partitions(out)) == 1
     return out / "current"
+
+
+@pytest.fixture(scope="module")
+def base(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The core tables, published in many partitions."""
+    out = tmp_path_factory.mktemp("base")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(plan, "LARGEST_CHUNK", 250)
+        patch.setattr(plan, "SMALLEST_CHUNK", 250)
+        run.run(model, out, CORE)
+    return out
+
+
+@pytest.fixture
+def published(base: Path, tmp_path: Path) -> Path:
+    """A copy of it."""
+    return Path(shutil.copytree(base, tmp_path / "out", symlinks=True))
 
 
 @pytest.fixture
@@ -144,29 +163,26 @@ def test_shares_then_publish(model: Path, whole: Path, tmp_path: Path):
 
 
 @pytest.mark.usefixtures("small_chunks")
-def test_second_identical_run_does_no_work(model: Path, tmp_path: Path):
-    first = run.run(model, tmp_path, Settings())
-    again = run.run(model, tmp_path, Settings(workers=1, memory="3GB"))
+def test_second_identical_run_does_no_work(model: Path, published: Path):
+    again = run.run(model, published, replace(CORE, workers=1, memory="3GB"))
     assert again.unchanged
-    assert again.published == first.published
-    assert len(list((tmp_path / "runs").iterdir())) == 1
+    assert again.published == (published / "current").resolve()
+    assert len(list((published / "runs").iterdir())) == 1
 
 
-def test_second_identical_run_says_so(model: Path, tmp_path: Path):
-    finished(started(tmp_path / "script", "run", model, "--out", tmp_path / "out"))
-    out, err = finished(started(tmp_path / "script", "run", model, "--out", tmp_path / "out"))
+def test_second_identical_run_says_so(model: Path, published: Path, tmp_path: Path):
+    out, err = finished(started(tmp_path / "script", "run", model, "--out", published, "--tables", "core"))
     assert out.startswith("unchanged: ")
     assert "unchanged=" in err
     assert "partition=" not in err
 
 
 @pytest.mark.usefixtures("small_chunks")
-def test_only_the_partition_of_a_changed_server_is_computed(copied: Path, tmp_path: Path):
-    out = tmp_path / "out"
-    run.run(copied, out, Settings())
+def test_only_the_partition_of_a_changed_server_is_computed(copied: Path, published: Path, tmp_path: Path):
+    out = published
     before, old = partitions(out), (out / "current").resolve()
     change(copied / "servers.csv", "server_id", "server-00003", power=555.5)
-    run.run(copied, out, Settings())
+    run.run(copied, out, CORE)
     changed = [p["number"] for p in partitions(out) if p["how"] == "computed"]
     assert len(changed) == 1
     assert how(out).count("unchanged") == len(before) - 1
@@ -178,14 +194,13 @@ def test_only_the_partition_of_a_changed_server_is_computed(copied: Path, tmp_pa
                 if f["rows"] and p["how"] == "unchanged"
             }
             assert len(inodes) <= 1
-    run.run(copied, tmp_path / "anew", Settings())
+    run.run(copied, tmp_path / "anew", CORE)
     assert_same(out / "current", tmp_path / "anew/current")
 
 
 @pytest.mark.usefixtures("small_chunks")
-def test_one_more_job_leaves_the_other_partitions_as_they_were(copied: Path, tmp_path: Path):
-    out = tmp_path / "out"
-    run.run(copied, out, Settings())
+def test_one_more_job_leaves_the_other_partitions_as_they_were(copied: Path, published: Path, tmp_path: Path):
+    out = published
     jobs = pl.read_csv(copied / "jobs.csv")
     more = jobs.filter(job_id="job-000003").with_columns(job_id=pl.col.job_id + "-b")
     pl.concat([jobs, more]).write_csv(copied / "jobs.csv")
@@ -193,10 +208,10 @@ def test_one_more_job_leaves_the_other_partitions_as_they_were(copied: Path, tmp
     pl.concat([held, more.select(usage_journey_step_id=pl.lit("pattern-0"), job_id="job_id")]).write_csv(
         copied / "usage_step_jobs.csv"
     )
-    run.run(copied, out, Settings())
+    run.run(copied, out, CORE)
     assert how(out).count("computed") <= 2
     assert how(out).count("unchanged") >= 3
-    run.run(copied, tmp_path / "anew", Settings())
+    run.run(copied, tmp_path / "anew", CORE)
     assert_same(out / "current", tmp_path / "anew/current")
 
 
@@ -212,12 +227,11 @@ def test_a_file_that_is_gone_from_the_current_run_is_computed_again(copied: Path
 
 
 @pytest.mark.usefixtures("small_chunks")
-def test_fresh_computes_everything(model: Path, tmp_path: Path):
-    run.run(model, tmp_path, Settings())
-    report = run.run(model, tmp_path, Settings(), None, How(fresh=True))
+def test_fresh_computes_everything(model: Path, published: Path):
+    report = run.run(model, published, CORE, None, How(fresh=True))
     assert not report.unchanged
-    assert set(how(tmp_path)) == {"computed"}
-    assert len(list((tmp_path / "runs").iterdir())) == 2
+    assert set(how(published)) == {"computed"}
+    assert len(list((published / "runs").iterdir())) == 2
 
 
 # ---------------------------------------------------------------- killed
@@ -246,10 +260,10 @@ def test_a_killed_run_goes_on_with_what_is_complete(model: Path, whole: Path, tm
 @pytest.mark.usefixtures("small_chunks")
 def test_staging_of_other_runs_is_swept(copied: Path, tmp_path: Path):
     out = tmp_path / "out"
-    run.run(copied, out, Settings(), None, How(share=(1, 2)))
+    run.run(copied, out, CORE, None, How(share=(1, 2)))
     (left,) = (out / ".staging").iterdir()
     change(copied / "servers.csv", "server_id", "server-00003", power=555.5)
-    run.run(copied, out, Settings())
+    run.run(copied, out, CORE)
     assert not left.exists()
     assert_no_rests(out)
 
@@ -265,8 +279,8 @@ def test_a_worker_killed_in_mid_run(model: Path, whole: Path, tmp_path: Path, mo
             crew.append(self)
 
         def ask(self, number: int) -> Json:
-            if len(done_files(tmp_path)) >= 2 and self is crew[0]:
-                os.kill(self.process.pid, signal.SIGKILL)
+            wait_until(lambda: done_files(tmp_path))
+            os.kill(self.process.pid, signal.SIGKILL)
             return super().ask(number)
 
     monkeypatch.setattr(worker, "Worker", Noted)
@@ -275,9 +289,10 @@ def test_a_worker_killed_in_mid_run(model: Path, whole: Path, tmp_path: Path, mo
     assert not (tmp_path / "current").exists()
     assert all(w.process.poll() is not None for w in crew)
     complete = len(done_files(tmp_path))
-    monkeypatch.undo()
-    run.run(model, tmp_path, Settings())
-    assert complete >= 2
+    monkeypatch.setattr(worker, "Worker", Noted.__base__)
+    run.run(model, tmp_path, Settings(workers=2))
+    assert complete >= 1
+    assert how(tmp_path).count("resumed") == complete
     assert_same(tmp_path / "current", whole)
 
 
@@ -307,10 +322,9 @@ def _read(path: Path) -> bytes:
 
 @pytest.mark.usefixtures("small_chunks")
 def test_a_failing_partition_names_its_servers_and_publishes_nothing(
-    copied: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    copied: Path, published: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    out = tmp_path / "out"
-    run.run(copied, out, Settings())
+    out = published
     before = (out / "current").resolve()
     kept = sorted((p, p.stat().st_mtime_ns) for p in before.rglob("*"))
     change(copied / "servers.csv", "server_id", "server-00003", power=555.5)
@@ -323,7 +337,7 @@ def test_a_failing_partition_names_its_servers_and_publishes_nothing(
 
     monkeypatch.setattr(tasks.attribution, "attribute", failing)
     with pytest.raises(PipelineError, match=r"partition \d+ .servers .*server-00003.*MemoryError: no more"):
-        run.run(copied, out, Settings())
+        run.run(copied, out, CORE)
     assert (out / "current").resolve() == before
     assert sorted((p, p.stat().st_mtime_ns) for p in before.rglob("*")) == kept
     assert not (out / ".lock").exists()
@@ -350,7 +364,7 @@ def test_a_capacity_error_of_a_worker_is_an_input_error_with_its_rows(
     table.with_columns(fixed_nb_of_instances=fixed).write_csv(copied / "servers.csv")
     change(copied / "servers.csv", "server_id", "server-00001", server_type="on-premise", ram=1.0)
     with pytest.raises(InputError) as refused:
-        run.run(copied, tmp_path / "out", Settings(workers=2))
+        run.run(copied, tmp_path / "out", replace(CORE, workers=2))
     assert refused.value.violations["value"].to_list() == ["1 for server-00001"]
 
 
@@ -359,7 +373,7 @@ def test_a_second_run_waits_for_nobody(model: Path, tmp_path: Path):
         storage.locked(tmp_path),
         pytest.raises(InputError, match=rf"another run is at work \(process {os.getpid()} on "),
     ):
-        run.run(model, tmp_path, Settings())
+        run.run(model, tmp_path, CORE)
 
 
 def test_a_lock_of_a_dead_process_is_taken_over(model: Path, tmp_path: Path):

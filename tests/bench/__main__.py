@@ -38,7 +38,9 @@ class Result:
     ratio: float | None = None
 
 
-def _run(name: str, model: Path, work: Path, flags: list[str], rows: int, target: str, bounds: dict[str, float]) -> Result:
+def _run(
+    name: str, model: Path, work: Path, flags: list[str], rows: int, target: str, bounds: dict[str, float]
+) -> Result:
     out = work / f"out-{name}"
     shutil.rmtree(out, ignore_errors=True)
     cost = measure.run([*WATTROW, "run", str(model), "--out", str(out), "--quiet", *flags])
@@ -53,7 +55,15 @@ def _arithmetic(jobs: int, hours: int, servers: int) -> float:
 
 
 def _writing(work: Path, name: str, tables: list[str]) -> float:
-    command = [sys.executable, "-m", "tests.bench.bounds", "writing", str(work / f"out-{name}" / "current"), str(work), ",".join(tables)]
+    command = [
+        sys.executable,
+        "-m",
+        "tests.bench.bounds",
+        "writing",
+        str(work / f"out-{name}" / "current"),
+        str(work),
+        ",".join(tables),
+    ]
     done = subprocess.run(command, check=True, capture_output=True, text=True, env={**os.environ, **ONE_THREAD})
     return round(float(done.stdout), 3)
 
@@ -75,11 +85,17 @@ def size(name: str, work: Path, servers: int, jobs: int, hours: int, targets: di
     models.write_model(model, servers=servers, jobs=jobs, hours=hours)
     rows = jobs * hours
     arithmetic = {"numpy": _arithmetic(jobs, hours, servers)}
-    core, attributed = ["--tables", "core"], ",".join([*CORE, "need.service", "instances.capacity", "repartition.job", "repartition.footprint"])
+    core, attributed = (
+        ["--tables", "core"],
+        ",".join([*CORE, "need.service", "instances.capacity", "repartition.job", "repartition.footprint"]),
+    )
     variants = {
         "core": (core, CORE),
         "base": ([*core, "--columns", "base"], CORE),
-        "month": (["--tables", attributed, "--attribution-grain", "month"], [*CORE, "repartition.job", "repartition.footprint"]),
+        "month": (
+            ["--tables", attributed, "--attribution-grain", "month"],
+            [*CORE, "repartition.job", "repartition.footprint"],
+        ),
         "everything": ([], ALL),
     }
     made = []
@@ -98,10 +114,15 @@ def queries(name: str, current: Path) -> list[Result]:
     """One job's and one day's rows of need.job, in DuckDB."""
     made = []
     glob = str(current / "need" / "job" / "*.parquet")
-    for what, where in (("one job", "job_id = 'job-000042'"), ("one day", "hour >= '2026-03-01' AND hour < '2026-03-02'")):
+    for what, where in (
+        ("one job", "job_id = 'job-000042'"),
+        ("one day", "hour >= '2026-03-01' AND hour < '2026-03-02'"),
+    ):
         connection = duckdb.connect(config={"threads": 2})
         began = time.monotonic()
-        rows = connection.execute(f"SELECT sum(avg_occurrences), count(*) FROM read_parquet($1) WHERE {where}", [glob]).fetchall()[0][1]
+        rows = connection.execute(
+            f"SELECT sum(avg_occurrences), count(*) FROM read_parquet($1) WHERE {where}", [glob]
+        ).fetchall()[0][1]
         made.append(Result(f"{name} {what}", rows, round(time.monotonic() - began, 3), 0.0, 0.0, "0.3 s"))
     return made
 
@@ -116,7 +137,10 @@ def growth(work: Path, servers: int, jobs_each: int, hours: int) -> list[Result]
         shutil.rmtree(model)
         shutil.rmtree(work / f"out-growth {many} servers")
     made[1].target = "memory <= 1.15x, time <= 11x"
-    made[1].bounds = {"memory x": round(made[1].peak_mb / made[0].peak_mb, 2), "time x": round(made[1].wall / made[0].wall, 2)}
+    made[1].bounds = {
+        "memory x": round(made[1].peak_mb / made[0].peak_mb, 2),
+        "time x": round(made[1].wall / made[0].wall, 2),
+    }
     return made
 
 
@@ -135,14 +159,23 @@ def sacct(work: Path, rows: int) -> list[Result]:
     log, model = work / "sacct.txt", work / "model-sacct"
     logs.write_sacct(log, rows)
     servers = logs.write_servers(work)
-    imported = measure.run([*WATTROW, "import", "slurm", str(log), "--model", str(model), "--timezone", "UTC", "--servers", str(servers)])
+    imported = measure.run(
+        [*WATTROW, "import", "slurm", str(log), "--model", str(model), "--timezone", "UTC", "--servers", str(servers)]
+    )
     if imported.code:
         raise SystemExit(f"sacct: import ended with {imported.code}")
     logs.complete_servers(model)
     tables = "need.run,need.job,need.server,instances.capacity,instances.server,energy.server"
     ran = _run("sacct run", model, work, ["--tables", tables], rows, "", {})
     shutil.rmtree(model)
-    total = Result("sacct import + run", rows, round(imported.wall + ran.wall, 2), round(imported.cpu + ran.cpu, 2), max(imported.peak_mb, ran.peak_mb), "30 s, 3 GB")
+    total = Result(
+        "sacct import + run",
+        rows,
+        round(imported.wall + ran.wall, 2),
+        round(imported.cpu + ran.cpu, 2),
+        max(imported.peak_mb, ran.peak_mb),
+        "30 s, 3 GB",
+    )
     return [Result("sacct import", rows, imported.wall, imported.cpu, imported.peak_mb, ""), ran, total]
 
 
@@ -195,7 +228,12 @@ def main() -> None:
                     results.append(result)
                     print(table([result]).splitlines()[-1], flush=True)
     chosen.out.parent.mkdir(parents=True, exist_ok=True)
-    machine = {"cores": os.cpu_count(), "platform": platform.platform(), "python": platform.python_version(), "load": os.getloadavg()}
+    machine = {
+        "cores": os.cpu_count(),
+        "platform": platform.platform(),
+        "python": platform.python_version(),
+        "load": os.getloadavg(),
+    }
     chosen.out.write_text(json.dumps({"machine": machine, "results": [asdict(r) for r in results]}, indent=2))
     print("\n" + table(results) + f"\n\nwritten to {chosen.out}")
 

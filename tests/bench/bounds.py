@@ -36,7 +36,9 @@ def writing(current: Path, tables: list[str], scratch: Path, threads: int) -> fl
     def one(file: Path) -> float:
         frame = pl.read_parquet(file).with_columns(pl.col(pl.String).cast(pl.Categorical()))
         began = time.process_time()
-        frame.write_parquet(scratch / f"{os.getpid()}.bound", compression="zstd", compression_level=1, row_group_size=500_000)
+        frame.write_parquet(
+            scratch / f"{os.getpid()}.bound", compression="zstd", compression_level=1, row_group_size=500_000
+        )
         return time.process_time() - began
 
     return sum(map(one, files)) / threads

@@ -45,14 +45,18 @@ def write_model(folder: Path, *, servers: int, jobs: int, hours: int, patterns: 
     one = pl.DataFrame({"country_id": ["fr"], "average_carbon_intensity": [56.0], "timezone": ["Europe/Paris"]})
     one.write_csv(folder / "countries.csv")
     pl.DataFrame({"network_id": ["net"], "bandwidth_energy_intensity": [0.05]}).write_csv(folder / "networks.csv")
-    pl.DataFrame({"usage_pattern_id": names, "network_id": ["net"] * patterns, "country_id": ["fr"] * patterns}).write_csv(
-        folder / "usage_patterns.csv"
+    pl.DataFrame(
+        {"usage_pattern_id": names, "network_id": ["net"] * patterns, "country_id": ["fr"] * patterns}
+    ).write_csv(folder / "usage_patterns.csv")
+    pl.DataFrame({"usage_pattern_id": names, "usage_journey_id": names}).write_csv(
+        folder / "usage_pattern_journeys.csv"
     )
-    pl.DataFrame({"usage_pattern_id": names, "usage_journey_id": names}).write_csv(folder / "usage_pattern_journeys.csv")
     pl.DataFrame({"usage_journey_id": names, "position": [0] * patterns, "usage_journey_step_id": names}).write_csv(
         folder / "usage_journey_steps.csv"
     )
-    pl.DataFrame({"usage_journey_step_id": names, "user_time_spent": [60.0] * patterns}).write_csv(folder / "usage_steps.csv")
+    pl.DataFrame({"usage_journey_step_id": names, "user_time_spent": [60.0] * patterns}).write_csv(
+        folder / "usage_steps.csv"
+    )
     steps = [names[i % patterns] for i in range(jobs)]
     pl.DataFrame({"usage_journey_step_id": steps, "job_id": job_ids}).write_csv(folder / "usage_step_jobs.csv")
     moments = pl.datetime_range(FIRST_HOUR, FIRST_HOUR + timedelta(hours=hours - 1), "1h", eager=True, time_unit="us")

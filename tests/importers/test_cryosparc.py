@@ -260,23 +260,8 @@ def test_what_cannot_be_told_is_refused(tmp_path: Path, job: Any, code: str, fie
 
 # ---------------------------------------------------------------- every property
 
-OF_A_JOB = """
-    PID_main PID_monitor PID_workers attach_status bench bench_timings build_errors children cloned_from
-    cluster_job_custom_vars cluster_job_id cluster_job_monitor_event_id cluster_job_monitor_last_run_at
-    cluster_job_monitor_retries cluster_job_status cluster_job_status_code cluster_job_submission_script
-    completed_at completed_count created_at created_by_job_uid created_by_user_id deleted deleted_at deleting
-    description dumped_at enable_bench failed_at has_error has_warning heartbeat_at id import_status imported_at
-    instance_information interactive_port intermediate_results_size_bytes intermediate_results_size_last_updated
-    is_ancestor_of_final_result is_experiment is_final_result job_dir job_dir_size job_dir_size_last_updated
-    job_sig killed_at last_accessed last_dumped_version last_exported_at last_exported_location
-    last_exported_version last_intermediate_data_cleared_amount last_intermediate_data_cleared_at
-    last_scheduled_at launched_at no_check_inputs_ready num_tokens parents priority progress project_uid
-    project_uid_num queue_message queue_status queued_at queued_by_user_id queued_job_hash queued_to_gpu
-    queued_to_hostname queued_to_lane requeue_windows_ends_at resources_allocated run_as_user running_at
-    starred_by started_at status status_num tags title tokens_acquired_at tokens_requested_at ui_tile_images uid
-    uid_num updated_at version version_created waiting_at workflow workspace_uids errors_run spec autodump
-    oversubscribe_gpus""".split()
-OF_RESOURCES = "fixed hostname lane lane_type licenses_acquired slots target".split()
+OF_A_JOB = ["PID_main", "PID_monitor", "PID_workers", "attach_status", "bench", "bench_timings", "build_errors", "children", "cloned_from", "cluster_job_custom_vars", "cluster_job_id", "cluster_job_monitor_event_id", "cluster_job_monitor_last_run_at", "cluster_job_monitor_retries", "cluster_job_status", "cluster_job_status_code", "cluster_job_submission_script", "completed_at", "completed_count", "created_at", "created_by_job_uid", "created_by_user_id", "deleted", "deleted_at", "deleting", "description", "dumped_at", "enable_bench", "failed_at", "has_error", "has_warning", "heartbeat_at", "id", "import_status", "imported_at", "instance_information", "interactive_port", "intermediate_results_size_bytes", "intermediate_results_size_last_updated", "is_ancestor_of_final_result", "is_experiment", "is_final_result", "job_dir", "job_dir_size", "job_dir_size_last_updated", "job_sig", "killed_at", "last_accessed", "last_dumped_version", "last_exported_at", "last_exported_location", "last_exported_version", "last_intermediate_data_cleared_amount", "last_intermediate_data_cleared_at", "last_scheduled_at", "launched_at", "no_check_inputs_ready", "num_tokens", "parents", "priority", "progress", "project_uid", "project_uid_num", "queue_message", "queue_status", "queued_at", "queued_by_user_id", "queued_job_hash", "queued_to_gpu", "queued_to_hostname", "queued_to_lane", "requeue_windows_ends_at", "resources_allocated", "run_as_user", "running_at", "starred_by", "started_at", "status", "status_num", "tags", "title", "tokens_acquired_at", "tokens_requested_at", "ui_tile_images", "uid", "uid_num", "updated_at", "version", "version_created", "waiting_at", "workflow", "workspace_uids", "errors_run", "spec", "autodump", "oversubscribe_gpus"]
+OF_RESOURCES = ["fixed", "hostname", "lane", "lane_type", "licenses_acquired", "slots", "target"]
 TABLES_OF = {
     "resources_allocated": "cryosparc_job_resources",
     "errors_run": "cryosparc_job_errors",

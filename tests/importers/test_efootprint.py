@@ -305,12 +305,16 @@ VERSIONS = pytest.mark.parametrize("build", [system_21, system_27], ids=["v21", 
 def test_ids_are_kept_and_quantities_are_in_canonical_units(tmp_path: Path, build: Callable[[], File]) -> None:
     model, _ = imported(tmp_path, build())
     web = table(model, "servers").row(0, named=True)
-    assert web["server_id"] == "web" and web["storage_id"] == "disks" and web["compute_unit"] == "cpu_core"
+    assert web["server_id"] == "web"
+    assert web["storage_id"] == "disks"
+    assert web["compute_unit"] == "cpu_core"
     assert (web["power"], web["base_ram_consumption"], web["average_carbon_intensity"]) == (300.0, 0.3, 100.0)
-    assert web["carbon_footprint_fabrication"] == 600 and web["base_compute_consumption"] is None
+    assert web["carbon_footprint_fabrication"] == 600
+    assert web["base_compute_consumption"] is None
     disks = table(model, "storages").row(0, named=True)
     assert (disks["storage_capacity"], disks["data_storage_duration"]) == (0.5, 2 * 365.25 * 24)
-    assert disks["fixed_nb_of_instances"] == 2 and disks["carbon_footprint_fabrication_per_storage_capacity"] == 160
+    assert disks["fixed_nb_of_instances"] == 2
+    assert disks["carbon_footprint_fabrication_per_storage_capacity"] == 160
     api = table(model, "jobs").filter(job_id="api").row(0, named=True)
     assert (api["data_transferred"], api["data_stored"], api["request_duration"]) == (0.15, 0.1, 615.3)
     assert (api["compute_needed"], api["ram_needed"], api["server_id"], api["service_id"]) == (0.1, 0.05, "web", None)
@@ -341,7 +345,8 @@ def test_a_step_listed_twice_stands_at_two_positions(tmp_path: Path) -> None:
     model, _ = imported(tmp_path, system_21())
     steps = table(model, "usage_journey_steps").sort("position")
     assert steps["usage_journey_step_id"].to_list() == ["open", "read", "open"]
-    assert steps["position"].n_unique() == 3 and steps["times_per_journey"].to_list() == [1, 1, 1]
+    assert steps["position"].n_unique() == 3
+    assert steps["times_per_journey"].to_list() == [1, 1, 1]
 
 
 def test_weights_of_version_27_are_kept_in_their_order(tmp_path: Path) -> None:
@@ -387,8 +392,10 @@ def test_every_column_of_ours_is_written(tmp_path: Path) -> None:
 def test_the_report_counts_objects_and_rows(tmp_path: Path) -> None:
     model, report = imported(tmp_path, system_21())
     objects = sum(len(held) for kind, held in system_21().items() if kind not in ("efootprint_version", "Sources"))
-    assert report.rows_in == objects and report.excluded == {"EdgeComputer": 1}
-    assert report.tables["server_need_volumes"] == 168 and report.tables["usage_pattern_starts"] == 4
+    assert report.rows_in == objects
+    assert report.excluded == {"EdgeComputer": 1}
+    assert report.tables["server_need_volumes"] == 168
+    assert report.tables["usage_pattern_starts"] == 4
     assert {p.stem for p in model.iterdir() if not p.name.startswith(".")} == set(report.tables)
 
 
@@ -614,7 +621,8 @@ def test_a_service_on_a_left_out_server_takes_its_jobs_along(tmp_path: Path) -> 
     file["FutureServer"] = {"future": {}}
     file["VideoStreaming"]["video"]["server"] = "future"
     model, report = imported(tmp_path, file)
-    assert not (model / "video_streaming_jobs.csv").exists() and not (model / "video_streaming_services.csv").exists()
+    assert not (model / "video_streaming_jobs.csv").exists()
+    assert not (model / "video_streaming_services.csv").exists()
     assert report.excluded == {"EdgeComputer": 1, "FutureServer": 1, "VideoStreaming": 1, "VideoStreamingJob": 1}
 
 
@@ -633,7 +641,8 @@ def test_jobs_services_and_storages_on_no_journey_stay(tmp_path: Path) -> None:
     file["UsageJourneyStep"]["open"]["jobs"] = ["idle"]
     file["UsageJourneyStep"]["open"]["jobs"].clear()
     model, _ = imported(tmp_path, file)
-    assert "idle" in table(model, "jobs")["job_id"] and "spare" in table(model, "storages")["storage_id"]
+    assert "idle" in table(model, "jobs")["job_id"]
+    assert "spare" in table(model, "storages")["storage_id"]
     assert table(model, "video_streaming_services")["service_id"].to_list() == ["video"]
 
 
@@ -642,7 +651,8 @@ def test_a_journey_without_steps_is_left_out_and_its_pattern_stays(tmp_path: Pat
     file = build()
     file["UsageJourney"]["watch"]["uj_steps"] = type(file["UsageJourney"]["watch"]["uj_steps"])()
     model, report = imported(tmp_path, file)
-    assert not (model / "usage_pattern_journeys.csv").exists() and starts_of(model) == [2, 3, 4, 1]
+    assert not (model / "usage_pattern_journeys.csv").exists()
+    assert starts_of(model) == [2, 3, 4, 1]
     assert "UsageJourney 'watch' is left out: it has no steps" in report.warnings
 
 
@@ -660,7 +670,8 @@ def test_empty_series_leave_out_what_they_drive(tmp_path: Path) -> None:
     file["UsagePattern"]["paris"]["hourly_usage_journey_starts"] = q(None)
     file["RecurrentServerNeed"]["upload"]["recurrent_volume_per_edge_device"] = q(None)
     model, report = imported(tmp_path, file)
-    assert not (model / "usage_patterns.csv").exists() and not (model / "server_need_volumes.csv").exists()
+    assert not (model / "usage_patterns.csv").exists()
+    assert not (model / "server_need_volumes.csv").exists()
     assert "UsagePattern 'paris' is left out: its hourly_usage_journey_starts is empty" in report.warnings
     assert "RecurrentServerNeed 'upload' is left out: its recurrent_volume_per_edge_device is empty" in report.warnings
 
@@ -702,7 +713,8 @@ def test_another_version_with_other_names_is_refused_by_name(tmp_path: Path) -> 
     file: File = {**system_21(), "efootprint_version": "9.1.4"}
     file["Server"]["web"]["cpu_cores"] = file["Server"]["web"].pop("compute")
     (line,) = refusal(tmp_path, file)
-    assert line.startswith("e-footprint version 9.1.4 is not read") and line.endswith("it lacks Server.compute")
+    assert line.startswith("e-footprint version 9.1.4 is not read")
+    assert line.endswith("it lacks Server.compute")
 
 
 def test_a_version_27_file_may_keep_a_stale_older_name(tmp_path: Path) -> None:
@@ -738,7 +750,8 @@ def test_a_version_27_file_may_keep_a_stale_older_name(tmp_path: Path) -> None:
 )
 def test_what_is_no_system_file_gets_one_clear_line(tmp_path: Path, content: object, expected: str) -> None:
     lines = refusal(tmp_path, content)
-    assert expected in lines[0] and len(lines[0]) < 300
+    assert expected in lines[0]
+    assert len(lines[0]) < 300
 
 
 def test_a_file_that_is_not_there_gets_one_clear_line(tmp_path: Path) -> None:
@@ -908,7 +921,8 @@ BOMB = base64.b64encode(zstandard.ZstdCompressor().compress(bytes(4 * efootprint
 def test_a_broken_value_gets_one_clear_line(tmp_path: Path, change: Callable[[File], object], expected: str) -> None:
     lines = refusal(tmp_path, broken(change))
     assert len(lines) == 1, lines
-    assert expected in lines[0] and len(lines[0]) < 300
+    assert expected in lines[0]
+    assert len(lines[0]) < 300
 
 
 JUNK: list[object] = [
@@ -951,7 +965,8 @@ def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
 def test_very_many_problems_are_counted(tmp_path: Path) -> None:
     file = broken(lambda f: f["Job"].update({f"j{i}": job("nowhere") for i in range(200)}))
     lines = refusal(tmp_path, file)
-    assert len(lines) == 51 and lines[-1] == "and 150 more problems"
+    assert len(lines) == 51
+    assert lines[-1] == "and 150 more problems"
 
 
 def test_a_variant_id_that_is_taken_is_refused(tmp_path: Path) -> None:
@@ -976,7 +991,8 @@ def test_importing_again_replaces_what_the_last_import_left(tmp_path: Path) -> N
     model, _ = imported(tmp_path, system_21())
     smaller = broken(lambda f: f["System"]["system"].update(edge_usage_patterns=[]))
     _, report = imported(tmp_path, smaller)
-    assert not (model / "edge_usage_patterns.csv").exists() and "edge_usage_patterns" not in report.tables
+    assert not (model / "edge_usage_patterns.csv").exists()
+    assert "edge_usage_patterns" not in report.tables
     assert not (model / "edge_usage_pattern_starts.parquet").exists()
 
 
@@ -998,7 +1014,8 @@ def test_a_table_in_the_other_format_is_replaced_on_request(tmp_path: Path) -> N
     with pytest.raises(InputError, match=r"servers\.parquet"):
         imported(tmp_path, system_21())
     imported(tmp_path, system_21(), overwrite=True)
-    assert not (model / "servers.parquet").exists() and (model / "servers.csv").exists()
+    assert not (model / "servers.parquet").exists()
+    assert (model / "servers.csv").exists()
 
 
 def test_other_tables_stay_with_a_warning_and_reference_data_without(tmp_path: Path) -> None:
@@ -1010,7 +1027,8 @@ def test_other_tables_stay_with_a_warning_and_reference_data_without(tmp_path: P
     (model / "occurrences.csv").write_text("job_id\n")
     _, report = imported(tmp_path, system_21())
     assert any("also holds occurrences" in w for w in report.warnings)
-    assert (model / "occurrences.csv").exists() and (model / "cloud_instances.csv").exists()
+    assert (model / "occurrences.csv").exists()
+    assert (model / "cloud_instances.csv").exists()
 
 
 def test_a_model_folder_that_is_a_file_gets_one_clear_line(tmp_path: Path) -> None:
@@ -1061,4 +1079,5 @@ def test_reference_cases_keep_every_object(tmp_path: Path, source: Path) -> None
         if kind in ("efootprint_version", "Sources", "System", "EdgeFunction", *IMPORTED):
             continue
         assert all(repr(i) in said for i in held), kind
-    assert "not read" not in said and "not in the file" not in said
+    assert "not read" not in said
+    assert "not in the file" not in said

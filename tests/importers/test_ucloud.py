@@ -331,7 +331,7 @@ def test_bytes_that_are_no_text_refuse_the_record_that_holds_them(tmp_path: Path
 # ---------------------------------------------------------------- every property
 
 PROPERTIES = (
-    "id owner updates specification status createdAt output permissions acl billing providerGeneratedId".split()
+    ["id", "owner", "updates", "specification", "status", "createdAt", "output", "permissions", "acl", "billing", "providerGeneratedId"]
 )
 PLACES = {"acl": "ucloud_job_permissions"}
 """Properties that a table of another name holds."""
@@ -484,7 +484,7 @@ def test_running_time_is_what_ucloud_itself_would_bill(steps: list[tuple[str | N
 
 def test_a_long_log_is_read_in_pieces(tmp_path: Path) -> None:
     many = [ucloud_job(str(n)) for n in range(300)]
-    import pipeline.importers.properties as properties
+    from pipeline.importers import properties
 
     flushed, properties.FLUSHED_ROWS = properties.FLUSHED_ROWS, 64
     try:

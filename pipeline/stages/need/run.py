@@ -119,9 +119,7 @@ def energy_spent() -> pl.Expr:
     return col.energy * pl.when(col.total > 0).then(part()).otherwise(1 / col.pieces)
 
 
-def held_intervals(
-    job_runs: pl.LazyFrame, job_run_intervals: pl.LazyFrame, log_horizons: pl.LazyFrame
-) -> pl.LazyFrame:
+def held_intervals(job_runs: pl.LazyFrame, job_run_intervals: pl.LazyFrame, log_horizons: pl.LazyFrame) -> pl.LazyFrame:
     """One row per run and piece in which it held its resources: `begin` and `end` in ms; open ones end at the source's horizon.
 
     A source without a horizon is taken to have been read at its latest instant. `pieces` counts the run's pieces.
@@ -195,7 +193,9 @@ def _summed_up(changes: pl.LazyFrame) -> pl.LazyFrame:
     summed = changes.group_by("slot").agg(pl.col(v).sum() for v in values).sort("slot")
     held = summed.with_columns(*(pl.col(v).cum_sum() for v in values), lasts=col.slot.shift(-1) - col.slot)
     lasting = held.filter((col.run_hours > 0) & (col.lasts > 0))
-    every = lasting.with_columns(slot=pl.int_ranges(col.slot, col.slot + col.lasts)).explode("slot", empty_as_null=False)
+    every = lasting.with_columns(slot=pl.int_ranges(col.slot, col.slot + col.lasts)).explode(
+        "slot", empty_as_null=False
+    )
     amounts = [pl.col(v).cast(pl.Float64) * unit for v, unit in HELD.items()]
     return every.select("slot", *amounts, runs_running="running")
 
@@ -203,7 +203,9 @@ def _summed_up(changes: pl.LazyFrame) -> pl.LazyFrame:
 def by_hour(intervals: pl.LazyFrame) -> pl.LazyFrame:
     """One row per interval and hour with its `overlap` [h]: for amounts that are no whole parts, and for what is spread over time."""
     last = pl.when(col.end > col.begin).then((col.end - 1) // HOUR_MS).otherwise(col.begin // HOUR_MS)
-    every = intervals.with_columns(hour=pl.int_ranges(col.begin // HOUR_MS, last + 1)).explode("hour", empty_as_null=False)
+    every = intervals.with_columns(hour=pl.int_ranges(col.begin // HOUR_MS, last + 1)).explode(
+        "hour", empty_as_null=False
+    )
     overlap = pl.min_horizontal(col.end, (col.hour + 1) * HOUR_MS) - pl.max_horizontal(col.begin, col.hour * HOUR_MS)
     return every.with_columns(overlap=overlap / HOUR_MS)
 
