@@ -330,9 +330,19 @@ def test_bytes_that_are_no_text_refuse_the_record_that_holds_them(tmp_path: Path
 
 # ---------------------------------------------------------------- every property
 
-PROPERTIES = (
-    ["id", "owner", "updates", "specification", "status", "createdAt", "output", "permissions", "acl", "billing", "providerGeneratedId"]
-)
+PROPERTIES = [
+    "id",
+    "owner",
+    "updates",
+    "specification",
+    "status",
+    "createdAt",
+    "output",
+    "permissions",
+    "acl",
+    "billing",
+    "providerGeneratedId",
+]
 PLACES = {"acl": "ucloud_job_permissions"}
 """Properties that a table of another name holds."""
 
