@@ -35,9 +35,17 @@ def _dask() -> Any:
         raise InputError("--cluster needs Dask: install wattrow[dask]") from error
 
 
+def _silence() -> None:
+    """What goes wrong is told in our own words: Dask logs tracebacks beside the exceptions it raises."""
+    for name in ("distributed", "tornado", "asyncio", *logging.root.manager.loggerDict):
+        if name.split(".")[0] in ("distributed", "tornado", "asyncio"):
+            logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+
+
 @contextmanager
 def _client(address: str, workers: int) -> Iterator[Any]:
     dask = _dask()
+    _silence()
     if address == "local":
         with _local(dask, workers) as cluster, dask.Client(cluster) as client:
             yield client

@@ -55,7 +55,7 @@ def dask(*args: object, path: Path = ROOT) -> Process:
 
 @contextmanager
 def cluster(folder: Path, workers: int = 2, path: Path = ROOT) -> Iterator[tuple[str, list[Process]]]:
-    """A scheduler and workers of one thread each, without nannies: who is killed stays dead."""
+    """A scheduler and workers of one thread each, without nannies: who is killed stays dead. The scheduler is the last of the processes."""
     file = folder / "scheduler.json"
     processes = [dask("scheduler", "--port", 0, "--host", "127.0.0.1", "--no-dashboard", "--scheduler-file", file)]
     wait_until(lambda: file.exists() and file.read_text().rstrip().endswith("}"))
@@ -63,7 +63,7 @@ def cluster(folder: Path, workers: int = 2, path: Path = ROOT) -> Iterator[tuple
     common = ("--nthreads", 1, "--no-nanny", "--no-dashboard", "--local-directory", folder)
     processes += [dask("worker", address, *common, path=path) for _ in range(workers)]
     try:
-        yield address, processes[1:]
+        yield address, [*processes[1:], processes[0]]
     finally:
         for process in processes:
             process.kill()
@@ -118,6 +118,18 @@ def test_a_local_cluster(model: Path, whole: Path, tmp_path: Path):
 
 
 # ---------------------------------------------------------------- clusters that cannot do it
+
+
+def test_a_scheduler_killed_in_mid_run(model: Path, tmp_path: Path):
+    out = tmp_path / "out"
+    with cluster(tmp_path, workers=1) as (address, processes):
+        process = started(tmp_path, "run", model, "--out", out, "--cluster", address, "--quiet", chunk=60)
+        wait_until(lambda: len(list((out / ".staging").glob("*/done/*.json"))) >= 2)
+        processes[-1].send_signal(signal.SIGKILL)
+        _, err = finished(process, code=1)
+    assert err.startswith("failed: the cluster was lost; complete partitions are kept")
+    assert err.count("\n") == 1
+    assert not (out / "current").exists()
 
 
 def test_no_scheduler_there(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
