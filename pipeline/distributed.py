@@ -133,7 +133,8 @@ def _result(future: Any) -> Done:
             f"a partition was lost with its worker again and again, out of memory? Complete partitions are kept ({error})"
         ) from error
     except (OSError, dask.client.FutureCancelledError) as error:
-        raise PipelineError(f"the cluster was lost; complete partitions are kept ({error})") from error
+        why = " ".join(str(error).split())
+        raise PipelineError(f"the cluster was lost; complete partitions are kept ({why})") from error
 
 
 def _seen(staged: Path, done: Done, sleep: Callable[[float], None] = time.sleep) -> None:
