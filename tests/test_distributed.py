@@ -22,6 +22,8 @@ from pipeline.upstream import prepare
 from tests.splits import ROOT, assert_no_rests, assert_same, finished, started, write_everything
 
 pytest.importorskip("distributed")
+pytestmark = pytest.mark.deep
+"""Schedulers and workers as processes of their own take minutes and wait on each other: `make test-deep` runs them."""
 Process = subprocess.Popen[str]
 
 
