@@ -104,7 +104,7 @@ def box_length(length: pl.Expr, whole: pl.Expr, rest: pl.Expr) -> pl.Expr:
     return length + pl.when(whole == 0).then(0).when(rest > 0).then(whole).otherwise(whole - 1)
 
 
-def _applied(frame: pl.LazyFrame, kernel: Callable[[pl.DataFrame], pl.DataFrame], schema: pl.Schema) -> pl.LazyFrame:
+def applied(frame: pl.LazyFrame, kernel: Callable[[pl.DataFrame], pl.DataFrame], schema: pl.Schema) -> pl.LazyFrame:
     """The kernel as a step of the lazy plan, which sees all columns and rows of its input."""
     return frame.map_batches(
         lambda f: kernel(f).match_to_schema(schema),
@@ -117,7 +117,7 @@ def _applied(frame: pl.LazyFrame, kernel: Callable[[pl.DataFrame], pl.DataFrame]
 
 def _with(frame: pl.LazyFrame, kernel: Callable[[pl.DataFrame], pl.DataFrame], new: str | None = None) -> pl.LazyFrame:
     schema = frame.collect_schema()
-    return _applied(frame, kernel, pl.Schema({**schema, **({new: LIST} if new else {})}))
+    return applied(frame, kernel, pl.Schema({**schema, **({new: LIST} if new else {})}))
 
 
 def boxed(frame: pl.LazyFrame, values: str, seconds: str, into: str) -> pl.LazyFrame:
@@ -169,7 +169,7 @@ def added(frame: pl.LazyFrame, by: Sequence[str], values: Sequence[str], first: 
             for name in values
         )
 
-    return _applied(frame, kernel, schema)
+    return applied(frame, kernel, schema)
 
 
 def _in_order(f: pl.DataFrame, by: Sequence[str]) -> pl.DataFrame:
@@ -264,7 +264,7 @@ def beside(
             made.append(as_lists(*_cut_out(data, offsets, nr, begin, to, hours)).alias(name))
         return own.select(n for n in schema if n not in lists).with_columns(made).select(list(schema))
 
-    return _applied(both, kernel, schema)
+    return applied(both, kernel, schema)
 
 
 def kept_for(frame: pl.LazyFrame, values: str, hours: str, into: str) -> pl.LazyFrame:
@@ -304,7 +304,7 @@ def from_rows(rows: pl.LazyFrame, by: Sequence[str], values: Sequence[str]) -> p
             made.append(as_lists(out, offsets).alias(name))
         return groups.select(*by, "start").with_columns(made)
 
-    return _applied(rows, kernel, schema)
+    return applied(rows, kernel, schema)
 
 
 def stretches(rows: pl.LazyFrame, by: Sequence[str], values: Sequence[str]) -> pl.LazyFrame:

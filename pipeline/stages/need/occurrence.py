@@ -4,7 +4,7 @@ import polars as pl
 from polars import col
 
 from pipeline import civil_time
-from pipeline.series import LIST, added, as_lists, from_rows, rows_of
+from pipeline.series import LIST, added, applied, as_lists, from_rows, rows_of
 from pipeline.stages.lineage import At, Lineage, Made, Row, Rule, Total, same
 from pipeline.tables import OUTPUTS
 
@@ -51,9 +51,7 @@ def weekly_triggers(
     def collected(f: pl.DataFrame) -> pl.DataFrame:
         return kernel([f, volumes.collect()])
 
-    return needed.map_batches(
-        collected, schema=schema, predicate_pushdown=False, projection_pushdown=False, slice_pushdown=False
-    )
+    return applied(needed, collected, schema)
 
 
 def _weekly(row: pl.DataFrame, typical: pl.DataFrame) -> pl.DataFrame:

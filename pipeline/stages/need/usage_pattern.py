@@ -5,7 +5,7 @@ from polars import col
 
 from pipeline import civil_time
 from pipeline.constants import SECONDS_PER_HOUR
-from pipeline.series import added, boxed, from_rows, rows_of
+from pipeline.series import added, applied, boxed, from_rows, rows_of
 from pipeline.stages.derived import cell
 from pipeline.stages.lineage import At, Box, Lineage, Made, Row, Rule, Total, same
 from pipeline.tables import OUTPUTS
@@ -43,13 +43,7 @@ def utc_starts(patterns: pl.LazyFrame, countries: pl.LazyFrame, rows: pl.LazyFra
         "usage_pattern_id", col.hour.dt.replace_time_zone("UTC"), "starts"
     )
     local = clocked.filter(col.clock == "local").select("usage_pattern_id", "timezone", "hour", "starts")
-    converted = local.map_batches(
-        lambda f: civil_time.local_rows_to_utc(f, "starts"),
-        schema=plain.collect_schema(),
-        predicate_pushdown=False,
-        projection_pushdown=False,
-        slice_pushdown=False,
-    )
+    converted = applied(local, lambda f: civil_time.local_rows_to_utc(f, "starts"), plain.collect_schema())
     return from_rows(pl.concat([plain, converted]), ["usage_pattern_id"], ["starts"])
 
 

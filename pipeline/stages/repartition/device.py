@@ -5,7 +5,7 @@ import polars as pl
 from polars import col
 
 from pipeline.constants import SECONDS_PER_HOUR
-from pipeline.series import LIST, Floats, added, as_lists, flat, window_sum
+from pipeline.series import LIST, Floats, added, applied, as_lists, flat, window_sum
 from pipeline.stages.derived import cell
 from pipeline.stages.energy import device
 from pipeline.stages.energy.device import footprints
@@ -71,9 +71,7 @@ def build(
         ends = np.concatenate([[0], np.cumsum([len(p) for p in pieces])]).astype(np.int64)
         return f.with_columns(as_lists(np.concatenate([np.empty(0), *pieces]), ends).alias("in_step"))
 
-    stepped = timed.map_batches(
-        kernel, schema=schema, predicate_pushdown=False, projection_pushdown=False, slice_pushdown=False
-    )
+    stepped = applied(timed, kernel, schema)
     used = stepped.join(held, on="usage_pattern_id").with_columns(devices_in_use=occupied())
     summed = added(used.select(*BY, "start", "devices_in_use"), BY, ["devices_in_use"])
     lit_up = with_intensity(summed, "devices_in_use", grid, intensity, hourly=hourly)

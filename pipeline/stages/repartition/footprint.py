@@ -11,7 +11,7 @@ import polars as pl
 from polars import col
 
 from pipeline.constants import G_PER_KG
-from pipeline.series import LIST, beside, flat, rows_of
+from pipeline.series import LIST, applied, beside, flat, rows_of
 from pipeline.stages.energy import network
 from pipeline.stages.lineage import At, Box, Lineage, Made, Row, Rule, Total, Way, same
 from pipeline.stages.need import job as need_job
@@ -274,9 +274,7 @@ def _summed_by_period(series: pl.LazyFrame, streams: list[str], every: str) -> p
             [pl.DataFrame(schema=schema), *(_by_period(g, keys, streams, every).select(list(schema)) for _, g in alike)]
         )
 
-    return series.map_batches(
-        kernel, schema=schema, predicate_pushdown=False, projection_pushdown=False, slice_pushdown=False
-    )
+    return applied(series, kernel, schema)
 
 
 def _by_period(f: pl.DataFrame, keys: list[str], streams: list[str], every: str) -> pl.DataFrame:
