@@ -3,7 +3,7 @@
 import polars as pl
 from polars import col
 
-from pipeline.partition import RUN_NEEDS, Chunk, ServerTables, Work, columns_of, sliced
+from pipeline.partition import RUN_NEEDS, Chunk, ServerTables, Work, columns_made, sliced
 from pipeline.series import LIST, rows_of, stretches
 from pipeline.stages.energy import network
 from pipeline.stages.need import job, storage_job
@@ -56,7 +56,7 @@ def attribute(work: Work, tables: ServerTables) -> None:
 
 def write_server_shares(work: Work, piece: Chunk, series: pl.LazyFrame, rates: pl.LazyFrame) -> None:
     """repartition.server of one range of jobs."""
-    columns = columns_of("repartition.server", work.settings)
+    columns = columns_made("repartition.server", work.settings)
     weights = repartition_server.weighed(piece.needs, work.servers, rates)
     jobs = piece.jobs.select("server_id", "job_id").join(series.select("server_id"), on="server_id", how="semi")
     modelled = repartition_server.build(weights, jobs, series)

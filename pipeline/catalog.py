@@ -276,27 +276,30 @@ def failing_checks(staged: Path, settings: Settings) -> dict[str, Failure]:
     """The checks of sql/checks (and those the dictionary implies) that do not hold, by name; only those whose tables were asked for."""
     tables = views.stored_in(staged)
     con = connect(staged, allow_files=True, library=False, settings=settings)
+    con.execute("CREATE SCHEMA totals; CREATE SCHEMA hours")
+    made: set[str] = set()
     try:
         return {
             check.name: Failure(check.promise, found)
             for check in checks.applying(tables, settings)
-            if (found := culprits(con, tables, check))
+            if (found := culprits(con, staged, tables, check, made))
         }
     finally:
         con.close()
 
 
 def culprits(
-    con: duckdb.DuckDBPyConnection, tables: dict[str, views.Stored], check: checks.Check
+    con: duckdb.DuckDBPyConnection, root: Path, tables: dict[str, views.Stored], check: checks.Check, made: set[str]
 ) -> list[dict[str, Any]]:
-    """The first rows that a check finds; totals that it reads are made once per connection."""
-    con.execute("CREATE SCHEMA IF NOT EXISTS totals")
+    """The first rows that a check finds. Totals that it reads are made, but those that are `made` already."""
 
     def number(sql: str) -> int:
         return int(con.sql(sql).to_arrow_table().column(0)[0].as_py())
 
-    for name, rows in checks.totals(tables, check, number).items():
-        con.execute(f"CREATE TABLE IF NOT EXISTS {name} AS {rows}")
+    for name, rows in checks.tallied(root, tables, check).items():
+        if name not in made:
+            con.execute(f"CREATE TABLE {name} AS {rows(number)}")
+            made.add(name)
     return [dict(row) for row in con.sql(f"FROM ({check.sql}) LIMIT {FIRST_CULPRITS}").to_arrow_table().to_pylist()]
 
 

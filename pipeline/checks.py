@@ -2,16 +2,16 @@
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from functools import cache
+from dataclasses import dataclass, replace
+from functools import cache, partial
 from pathlib import Path
 
+import polars as pl
 import pyarrow.parquet as pq
 
-from pipeline import views
+from pipeline import tally, views
 from pipeline.errors import PipelineError
 from pipeline.settings import Settings
-from pipeline.tables import Table
 
 
 @dataclass(frozen=True)
@@ -51,15 +51,21 @@ def applying(tables: dict[str, views.Stored], settings: Settings) -> Iterator[Ch
     yield from (c for c in written() if c.tables <= wanted)
 
 
-# ---------------------------------------------------------------- totals: one pass over a table, for all checks that need no single hour
+# ---------------------------------------------------------------- totals: what checks need no single row for
 
-TOTALS = re.compile(r"\btotals\.([a-z]+)_([a-z_]+)\b")
+TALLIED = re.compile(r"\b(totals|hours)\.([a-z]+)_([a-z_]+)\b")
+Number = Callable[[str], int]
+"""Answers a query by a number."""
 
 
-def totals(tables: dict[str, views.Stored], check: Check, number: Callable[[str], int]) -> dict[str, str]:
-    """The tables totals.FAMILY_TABLE that a check reads, each with the SELECT that makes it; `number` answers a query by a number."""
-    named = {f"{family}.{table}" for family, table in TOTALS.findall(check.sql)}
-    return {total_of(n): total_rows(tables[n], number) for n in sorted(named)}
+def tallied(root: Path, tables: dict[str, views.Stored], check: Check) -> dict[str, Callable[[Number], str]]:
+    """The tables totals.FAMILY_TABLE and hours.FAMILY_TABLE that a check reads, each with what gives the SELECT that makes it."""
+    found: dict[str, Callable[[Number], str]] = {}
+    for kind, family, table in sorted(set(TALLIED.findall(check.sql))):
+        stored = tables[f"{family}.{table}"]
+        rows = total_rows if kind == "totals" else hour_rows
+        found[f"{kind}.{family}_{table}"] = partial(rows, root, stored)
+    return found
 
 
 def total_of(view: str) -> str:
@@ -67,28 +73,81 @@ def total_of(view: str) -> str:
     return f"totals.{view.replace('.', '_')}"
 
 
-SUMMED = ("starts", "occurrences", "avg_occurrences", "run_hours", "runs_started")
-"""Columns whose sum over a series checks ask for."""
+def _noted(root: Path, stored: views.Stored, kind: str) -> tuple[list[Path], tuple[Path, ...]]:
+    """Notes of the files that have them, and the files that have none. A file without rows counts as neither."""
+    notes = {f: tally.noted_file(root, kind, stored.view, f.stem) for f in stored.files if pq.read_metadata(f).num_rows}
+    return [n for n in notes.values() if n.exists()], tuple(f for f, n in notes.items() if not n.exists())
 
 
-def total_rows(stored: views.Stored, number: Callable[[str], int]) -> str:
-    """One row per series of an hourly table (per its key without the hour): rows, distinct hours, empty cells, least and most, some sums.
+def _source(stored: views.Stored, files: tuple[Path, ...], needed: set[str]) -> str:
+    """The SQL that reads these files; the view where a column that is needed was left out of them."""
+    return views.name(stored.view) if needed - set(stored.columns) else views.listed(replace(stored, files=files))
 
-    `moment_occurrences` is the sum of occurrences times the number of the hour: it tells sums apart that are equal but lie elsewhere in time.
+
+def hour_rows(root: Path, stored: views.Stored, _: Number) -> str:
+    """The sums per hour of a table that `tally.HOUR_SUMS` names, from notes where there are any."""
+    by, sums = tally.HOUR_SUMS[stored.view]
+    keys = ", ".join([*by, "hour"])
+    notes, unread = _noted(root, stored, tally.HOURS)
+    needed = set[str]().union(*(s.columns for s in sums))
+    names = [tally.ROWS, *(s.name for s in sums)]
+    parts = [f"SELECT {keys}, {', '.join(names)} FROM {_parquet(notes)}"] if notes else []
+    if unread or not notes:
+        if needed - set(stored.columns):  # the view computes them, from all files
+            parts, unread = [], stored.files
+        made = ", ".join([f"count(*) AS {tally.ROWS}", *(f"{_sum(s)} AS {s.name}" for s in sums)])
+        parts.append(f"SELECT {keys}, {made} FROM {_source(stored, unread or stored.files, needed)} GROUP BY {keys}")
+    summed = ", ".join(f"sum({n}) AS {n}" for n in names)
+    return f"SELECT {keys}, {summed} FROM ({' UNION ALL '.join(parts)}) GROUP BY {keys}"
+
+
+def total_rows(root: Path, stored: views.Stored, number: Number) -> str:
+    """One row per series of an hourly table (per its key without the hour), from notes where there are any.
+
+    rows, distinct hours, empty cells, numbers that are not finite, and the sums of `tally.SERIES_SUMS`.
     """
-    keys = [views.name(k) for k in key_of(stored.table) if k != "hour"]
+    keys = ", ".join(views.name(k) for k in tally.series_key(stored.table))
+    summed = [f"empty {c}" for c in stored.columns] + [f"not finite {c}" for c in _floats(stored)]
+    sums = tally.SERIES_SUMS.get(stored.view, ())
+    names = [views.name(n) for n in (*summed, *(s.name for s in sums if s.columns <= set(stored.columns)))]
+    added = ", ".join(f"sum({n}) AS {n}" for n in names)
+    notes, unread = _noted(root, stored, tally.SERIES)
+    if not notes:
+        return _read_totals(stored, number)
+    parts = [f"SELECT {keys}, first_hour, last_hour, rows, rows AS hours, {', '.join(names)} FROM {_parquet(notes)}"]
+    if unread:
+        parts.append(
+            f"SELECT {keys}, first_hour, last_hour, rows, hours, {', '.join(names)} FROM ({_read_totals(replace(stored, files=unread), number)})"
+        )
+    stretches = " UNION ALL ".join(parts)
+    overlaps = (
+        f"SELECT count(*) FROM (SELECT first_hour <= lag(last_hour) OVER (PARTITION BY {keys} ORDER BY first_hour, last_hour) AS again "
+        f"FROM ({stretches})) WHERE again"
+    )
+    if number(overlaps):
+        return _read_totals(stored, number)
+    return f"SELECT {keys}, sum(rows) AS rows, sum(hours) AS hours, {added} FROM ({stretches}) GROUP BY {keys}"
+
+
+def _read_totals(stored: views.Stored, number: Number) -> str:
+    """The totals of a table from the rows in its files."""
+    keys = [views.name(k) for k in tally.series_key(stored.table)]
     counts = [f"count(*) - count({views.name(c)}) AS {views.name('empty ' + c)}" for c in stored.columns]
-    ends = [f"{f}({views.name(c)}) AS {views.name(f'{f} {c}')}" for c in _numbers(stored) for f in ("min", "max")]
-    sums = [f"sum({c}) AS {c}" for c in SUMMED if c in stored.columns]
-    moments = [f"sum({c} * ({HOUR_NUMBER} % 100000)) AS moment_{c}" for c in ("occurrences",) if c in stored.columns]
+    ends = [
+        f"count(*) FILTER (NOT isfinite({views.name(c)})) AS {views.name('not finite ' + c)}" for c in _floats(stored)
+    ]
+    sums = [
+        f"{_sum(s)} AS {s.name}" for s in tally.SERIES_SUMS.get(stored.view, ()) if s.columns <= set(stored.columns)
+    ]
     chosen = [
         *keys,
+        f"min({HOUR_NUMBER}) AS first_hour",
+        f"max({HOUR_NUMBER}) AS last_hour",
         "count(*) AS rows",
         f"{_distinct_hours(stored, keys, number)} AS hours",
         *counts,
         *ends,
         *sums,
-        *moments,
     ]
     return f"SELECT {', '.join(chosen)} FROM {views.listed(stored)} GROUP BY {', '.join(keys)}"
 
@@ -96,11 +155,24 @@ def total_rows(stored: views.Stored, number: Callable[[str], int]) -> str:
 HOUR_NUMBER = "epoch_us(hour) // 3600000000"
 
 
+def _sum(of: tally.Sum) -> str:
+    """A sum of `tally` in SQL."""
+    value = views.name(of.of) if of.of else "1"
+    value = f"{value} * {views.name(of.times)}" if of.times else value
+    value = f"abs({value})" if of.size else value
+    value = f"{value} * ({HOUR_NUMBER} % {tally.MOMENT_HOURS})" if of.moment else value
+    return f"coalesce(sum({value}){f' FILTER ({views.name(of.loud)} > 0)' if of.loud else ''}, 0)"
+
+
+def _parquet(files: list[Path]) -> str:
+    return f"read_parquet([{', '.join(views.literal(str(f)) for f in files)}], hive_partitioning = false)"
+
+
 MANY_BITS = 2**31
 """More bits than this, 256 MB, are not spent on one table."""
 
 
-def _distinct_hours(stored: views.Stored, keys: list[str], number: Callable[[str], int]) -> str:
+def _distinct_hours(stored: views.Stored, keys: list[str], number: Number) -> str:
     """The number of distinct hours of a series: by one bit per hour, exact and in one pass; by sets where that takes too many bits."""
     bounds = [_hour_bounds(f) for f in stored.files]
     known = [b for b in bounds if b is not None]
@@ -122,10 +194,9 @@ def whole_rows(stored: views.Stored) -> Check:
         if not stored.table.columns[c].nullable:
             empty = f"sum({views.name('empty ' + c)})" if hourly else f"count(*) - count({views.name(c)})"
             problems.append(f"CAST({empty} AS BIGINT) AS {views.name('empty ' + c)}")
-    for c in _numbers(stored):
-        least, most = (f"{f}({views.name(f'{f} {c}' if hourly else c)})" for f in ("min", "max"))
-        finite = f"isfinite(coalesce({least}, 0)::DOUBLE) AND isfinite(coalesce({most}, 0)::DOUBLE)"
-        problems.append(f"CAST(NOT ({finite}) AS BIGINT) AS {views.name('not finite ' + c)}")
+    for c in _floats(stored):
+        wild = f"sum({views.name('not finite ' + c)})" if hourly else f"count(*) FILTER (NOT isfinite({views.name(c)}))"
+        problems.append(f"CAST({wild} AS BIGINT) AS {views.name('not finite ' + c)}")
     source = total_of(stored.view) if hourly else views.name(stored.view)
     sql = (
         f"SELECT problem, rows FROM (UNPIVOT (SELECT {', '.join(problems)} FROM {source}) "
@@ -135,8 +206,8 @@ def whole_rows(stored: views.Stored) -> Check:
     return Check(f"whole_rows.{stored.view}", promise, frozenset({stored.view}), sql)
 
 
-def _numbers(stored: views.Stored) -> list[str]:
-    return [c for c in stored.columns if stored.table.columns[c].is_number and c not in stored.table.key]
+def _floats(stored: views.Stored) -> list[str]:
+    return [c for c in stored.columns if stored.table.columns[c].dtype == pl.Float64]
 
 
 SEVERAL_SERVERS = {
@@ -148,7 +219,7 @@ SEVERAL_SERVERS = {
 
 def single_keys(stored: views.Stored) -> Check:
     """No key stands twice."""
-    keys = [views.name(k) for k in key_of(stored.table)]
+    keys = [views.name(k) for k in tally.key_of(stored.table)]
     sql = f"SELECT {', '.join(keys)}, count(*) AS rows FROM {views.name(stored.view)} GROUP BY ALL HAVING count(*) > 1"
     if "hour" in stored.table.key:
         series = [k for k in keys if k != '"hour"']
@@ -156,11 +227,6 @@ def single_keys(stored: views.Stored) -> Check:
         sql = f"SELECT {', '.join(series)}, rows, hours FROM {total_of(stored.view)} WHERE rows <> hours AND {named}"
     reads = {stored.view, "need.run"} if stored.view in SEVERAL_SERVERS else {stored.view}
     return Check(f"single_keys.{stored.view}", f"every key of {stored.view} stands once.", frozenset(reads), sql)
-
-
-def key_of(table: Table) -> list[str]:
-    """The columns that name a row; of repartition.footprint all but the footprint (its words and optional ids count too)."""
-    return [c for c in table.columns if c != "footprint"] if table.name == "repartition.footprint" else table.key
 
 
 def _hour_bounds(file: Path) -> tuple[int, int] | None:

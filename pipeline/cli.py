@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from pipeline.allocator import keep_memory
+
 if TYPE_CHECKING:
     from datetime import datetime
 
@@ -969,6 +971,7 @@ def exit_code(error: Exception) -> int:
 
 def main() -> None:
     """The console script: run a command; 0 done, 2 the input is wrong, 1 anything else."""
+    keep_memory()
     try:
         app(prog_name="wattrow")
     except BrokenPipeError:

@@ -7,6 +7,7 @@ from functools import cached_property
 import polars as pl
 from polars import col
 
+from pipeline import tally
 from pipeline.errors import InputError
 from pipeline.plan import Partition
 from pipeline.series import hour_of, stretches
@@ -37,6 +38,12 @@ def columns_of(table: str, settings: Settings) -> list[str]:
     """The columns of a table that a run writes."""
     left_out = DERIVED_COLUMNS.get(table, []) if settings.columns == "base" else []
     return [c for c in OUTPUTS[table].columns if c not in left_out]
+
+
+def columns_made(table: str, settings: Settings) -> list[str]:
+    """The columns of a table that a run writes, and those that are only tallied."""
+    wanted = {*columns_of(table, settings), *tally.columns_read(OUTPUTS[table])}
+    return [c for c in OUTPUTS[table].columns if c in wanted]
 
 
 def hosted_spans(up: Upstream) -> pl.LazyFrame:
@@ -223,7 +230,7 @@ def write_jobs(work: Work, piece: Chunk) -> None:
         rows = [*map(occurrence.rows, sliced(piece.occurrence, "occurrences")), started]
         work.write("need.occurrence", rows, piece.name)
     if work.wants("need.job"):
-        columns = columns_of("need.job", settings)
+        columns = columns_made("need.job", settings)
         modelled = [job.rows(job.with_needs(s), columns) for s in sliced(piece.job, "occurrences")]
         work.write("need.job", [*modelled, piece.observed_job.select(columns)], piece.name)
     if work.wants("need.storage_job"):

@@ -20,17 +20,18 @@ GUARD_HOURS = 1e-9
 """Durations this close to a whole number of hours are whole: what is left is rounding of unit conversion."""
 
 LIST = pl.List(pl.Float64)
-_MICROS = 3_600_000_000
+MICROSECONDS = 3_600_000_000
+"""Of an hour."""
 
 
 def hour_index(hour: pl.Expr) -> pl.Expr:
     """Hours since 1970-01-01 UTC of a timestamp. [h]"""
-    return hour.dt.timestamp("us") // _MICROS
+    return hour.dt.timestamp("us") // MICROSECONDS
 
 
 def hour_of(index: pl.Expr) -> pl.Expr:
     """The timestamp of an hour counted from 1970-01-01 UTC."""
-    return (index * _MICROS).cast(pl.Datetime("us", "UTC"))
+    return (index * MICROSECONDS).cast(pl.Datetime("us", "UTC"))
 
 
 def flat(lists: pl.Series) -> tuple[Floats, Ints]:
@@ -183,15 +184,19 @@ def _summed(f: pl.DataFrame, name: str, members: Ints, starts: Ints, ends: Ints)
     group_of = np.repeat(np.arange(len(members)), members)
     out_offsets = np.concatenate([[0], np.cumsum(ends - starts)]).astype(np.int64)
     begin = out_offsets[group_of] + f["start"].to_numpy() - starts[group_of]
-    lengths = np.diff(offsets)
+    return as_lists(summed_at(data, offsets[:-1], offsets[1:], begin, int(out_offsets[-1])), out_offsets)
+
+
+def summed_at(values: Floats, firsts: Ints, ends: Ints, at: Ints, size: int) -> Floats:
+    """Pieces [first, end) of the values, which follow one another, laid over each other: each begins at its place of a sum of this size."""
+    lengths = ends - firsts
     if _short(lengths):
-        into = np.arange(len(data)) + np.repeat(begin - offsets[:-1], lengths)
-        return as_lists(np.bincount(into, weights=data, minlength=out_offsets[-1]).astype(np.float64), out_offsets)
-    out = np.zeros(out_offsets[-1])
-    for i, at in enumerate(begin):
-        piece = data[offsets[i] : offsets[i + 1]]
-        out[at : at + len(piece)] += piece
-    return as_lists(out, out_offsets)
+        into = np.arange(len(values)) + np.repeat(at - firsts, lengths)
+        return np.bincount(into, weights=values, minlength=size).astype(np.float64)
+    out = np.zeros(size)
+    for first, end, begin in zip(firsts.tolist(), ends.tolist(), at.tolist(), strict=True):
+        out[begin : begin + end - first] += values[first:end]
+    return out
 
 
 def _short(lengths: Ints) -> bool:
@@ -245,26 +250,23 @@ def beside(
     Hours outside the source's own, and series whose `by` the source does not have, get zeros.
     """
     schema = pl.Schema({**frame.collect_schema(), **dict.fromkeys(lists, LIST)})
-    renamed = source.select(*by, source_start="start", **{f"source_{n}": pl.col(n) for n in lists})
-    both = pl.concat([frame.with_columns(is_source=False), renamed.with_columns(is_source=True)], how="diagonal")
+    wanted = source.select(*by, *lists, source_start="start")
 
     def kernel(f: pl.DataFrame) -> pl.DataFrame:
-        own = f.filter(~pl.col("is_source"))
-        sources = f.filter("is_source").with_row_index("nr")
-        matched = own.select(by).join(
+        sources = wanted.collect().with_row_index("nr")
+        matched = f.select(by).join(
             sources.select(*by, "nr", "source_start"), on=by, how="left", maintain_order="left", validate="m:1"
         )
         nr = matched["nr"].cast(pl.Int64).fill_null(-1).to_numpy()
-        hours = own[values].list.len().cast(pl.Int64).to_numpy()
-        to = own["start"].to_numpy()
+        hours = f[values].list.len().cast(pl.Int64).to_numpy()
         begin = matched["source_start"].fill_null(0).to_numpy()
         made = []
         for name in lists:
-            data, offsets = flat(sources[f"source_{name}"])
-            made.append(as_lists(*_cut_out(data, offsets, nr, begin, to, hours)).alias(name))
-        return own.select(n for n in schema if n not in lists).with_columns(made).select(list(schema))
+            data, offsets = flat(sources[name])
+            made.append(as_lists(*_cut_out(data, offsets, nr, begin, f["start"].to_numpy(), hours)).alias(name))
+        return f.with_columns(made)
 
-    return applied(both, kernel, schema)
+    return applied(frame, kernel, schema)
 
 
 def kept_for(frame: pl.LazyFrame, values: str, hours: str, into: str) -> pl.LazyFrame:

@@ -16,6 +16,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipeline import tally
 from pipeline.errors import InputError, PipelineError
 from pipeline.tables import OUTPUTS, Table
 
@@ -42,7 +43,14 @@ def write_rows(root: Path, table: Table, rows: Rows, file: str, columns: list[st
     folder.mkdir(parents=True, exist_ok=True)
     target = folder / f"{file}.parquet"
     parts = [rows] if isinstance(rows, pl.LazyFrame) else rows
-    _sink(pl.concat([p.select(_stored(table, n) for n in names) for p in parts]), table, names, target)
+    if "hour" in table.key:
+        notes = tally.Notes(table, names)
+        read = list(dict.fromkeys([*names, *tally.columns_read(table)]))
+        passing = (notes.passing(p.select(_stored(table, n) for n in read)) for p in parts)
+        _sink(pl.concat([p.select(names) for p in passing]), table, names, target)
+        notes.write(root, file)
+    else:
+        _sink(pl.concat([p.select(_stored(table, n) for n in names) for p in parts]), table, names, target)
     return int(pq.read_metadata(target).num_rows)
 
 
@@ -67,7 +75,6 @@ def _sink(rows: pl.LazyFrame, table: Table, names: list[str], target: Path) -> N
             "units": json.dumps(units),
         },
         maintain_order=True,
-        sync_on_close="all",
     )
     partial.replace(target)
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import polars as pl
 
+from pipeline import allocator
 from pipeline.errors import VIOLATION_SCHEMA, InputError, PipelineError
 from pipeline.settings import Settings
 from pipeline.tasks import Done, OnDone, Task, compute, compute_saved
@@ -56,7 +57,7 @@ class Worker:
     def __init__(self, staged: Path) -> None:
         package = str(Path(__file__).parents[1])
         path = os.pathsep.join(p for p in (package, os.environ.get("PYTHONPATH")) if p)
-        environment = {**os.environ, "POLARS_MAX_THREADS": "1", "PYTHONPATH": path}
+        environment = {**allocator.WORKER, **os.environ, "POLARS_MAX_THREADS": "1", "PYTHONPATH": path}
         command = [sys.executable, "-m", "pipeline.worker", str(staged)]
         self.process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment

@@ -18,13 +18,9 @@ sources AS (
     SELECT source_kind, source_id, phase, attribution_period(hour) AS hour, sum(footprint) AS emitted
     FROM emitted
     GROUP BY ALL
-),
-passed_on AS (
-    SELECT source_kind, source_id, phase, hour, sum(footprint) AS attributed, sum(abs(footprint)) AS moved
-    FROM repartition.footprint
-    GROUP BY ALL
 )
-SELECT source_kind, source_id, phase, hour, emitted, attributed
+SELECT source_kind, source_id, phase, hour, emitted, passed_on.footprint AS attributed
 FROM sources
-FULL JOIN passed_on USING (source_kind, source_id, phase, hour)
-WHERE abs(coalesce(emitted, 0) - coalesce(attributed, 0)) > 1e-9 * greatest(abs(coalesce(emitted, 0)), coalesce(moved, 0)) + 1e-300
+FULL JOIN hours.repartition_footprint AS passed_on USING (source_kind, source_id, phase, hour)
+WHERE abs(coalesce(emitted, 0) - coalesce(passed_on.footprint, 0))
+    > 1e-9 * greatest(abs(coalesce(emitted, 0)), coalesce(passed_on.moved, 0)) + 1e-300

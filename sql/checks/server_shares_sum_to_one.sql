@@ -1,6 +1,6 @@
--- where a server's jobs weigh anything in an hour, their shares sum to 1.
+-- where a server's jobs weigh anything in an hour, their weights are all there and their shares sum to 1.
 -- tables: repartition.server
-SELECT server_id, hour, sum(share) AS shares, min(weight_sum) AS weight_sum
-FROM repartition.server
-GROUP BY server_id, hour
-HAVING min(weight_sum) <> max(weight_sum) OR (max(weight_sum) > 0 AND abs(coalesce(sum(share), 0) - 1) > 1e-9)
+-- weight_sum is the same in every row of the hour; shares times it are compared, so that hours in which nothing weighs count for nothing.
+SELECT server_id, hour, shared, weight AS weights, weight_sum / rows AS weight_sum
+FROM hours.repartition_server
+WHERE differs(shared, weight_sum / rows) OR differs(weight, weight_sum / rows)

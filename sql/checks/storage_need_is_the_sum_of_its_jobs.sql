@@ -1,12 +1,7 @@
 -- need.storage is, in every hour, what the jobs of its server keep, and the base need.
 -- tables: need.storage, need.storage_job
-WITH jobs AS (
-    SELECT storage_id, hour, sum(cumulative_storage_need) AS kept
-    FROM need.storage_job
-    GROUP BY ALL
-)
-SELECT storage_id, hour, kept, base_storage_need, full_cumulative_storage_need
+SELECT storage_id, hour, jobs.cumulative_storage_need AS kept, base_storage_need, full_cumulative_storage_need
 FROM need.storage
-FULL JOIN jobs USING (storage_id, hour)
+FULL JOIN hours.need_storage_job AS jobs USING (storage_id, hour)
 LEFT JOIN input.storages USING (storage_id)
-WHERE differs(coalesce(kept, 0) + base_storage_need, coalesce(full_cumulative_storage_need, 0))
+WHERE differs(coalesce(jobs.cumulative_storage_need, 0) + base_storage_need, coalesce(full_cumulative_storage_need, 0))

@@ -1,0 +1,273 @@
+"""What the rows of an hourly table add up to, noted while they are written, so that the checks before publication need not read them again.
+
+Rows come in *stretches*: rising hours of one series (of one key without the hour). A stretch is noted as one row: its first and last hour,
+its rows, empty cells, numbers that are not finite, and sums. Sums per hour are noted beside. Files without notes (those of another run) are
+read instead: `checks` has the SQL for both.
+"""
+
+import os
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+from polars import col
+
+from pipeline.series import MICROSECONDS, Floats, Ints, hour_index, hour_of, summed_at
+from pipeline.tables import Table
+
+FOLDER, SERIES, HOURS = "tally", "series", "hours"
+MOMENT_HOURS = 1009
+"""A moment is a sum weighed by the number of the hour, modulo this prime: it tells sums apart that are equal but lie elsewhere in time."""
+
+
+@dataclass(frozen=True)
+class Sum:
+    """A sum that checks ask for."""
+
+    name: str
+    of: str | None
+    """The column that is summed; None counts rows."""
+    loud: str | None = None
+    """Only rows where this column is above zero."""
+    moment: bool = False
+    """Each value times the number of its hour, modulo MOMENT_HOURS."""
+    times: str | None = None
+    """Each value times this column."""
+    size: bool = False
+    """Absolute values."""
+
+    @property
+    def columns(self) -> set[str]:
+        """The columns it is made of."""
+        return {c for c in (self.of, self.loud, self.times) if c}
+
+
+def _with_moment(name: str, of: str | None, loud: str | None = None, times: str | None = None) -> tuple[Sum, Sum]:
+    return Sum(name, of, loud, times=times), Sum(f"moment_{name}", of, loud, moment=True, times=times)
+
+
+def _shares(prefix: str) -> tuple[Sum, ...]:
+    """Weights and shares of one kind of repartition.job: the shares only where anything weighs."""
+    weight, weight_sum, share = (f"{prefix}_{c}" for c in ("weight", "weight_sum", "share"))
+    return (
+        *_with_moment(weight, weight),
+        *_with_moment(weight_sum, weight_sum),
+        *_with_moment(share, share, weight_sum),
+        *_with_moment(f"{prefix}_loud", None, weight_sum),
+        *_with_moment(f"{prefix}_shared", share, weight_sum, weight_sum),
+    )
+
+
+SERIES_SUMS: dict[str, tuple[Sum, ...]] = {
+    "need.usage_pattern": (Sum("starts", "starts"),),
+    "need.occurrence": _with_moment("occurrences", "occurrences"),
+    "need.job": (*_with_moment("occurrences", "occurrences"), Sum("avg_occurrences", "avg_occurrences")),
+    "need.run": (Sum("run_hours", "run_hours"), Sum("runs_started", "runs_started")),
+    "repartition.job": (*_shares("fabrication"), *_shares("usage")),
+}
+"""Sums per series that checks read as totals.FAMILY_TABLE."""
+
+_WEIGHTS = (
+    Sum("shared", "share", times="weight_sum"), Sum("weight", "weight"), Sum("weight_sum", "weight_sum"),
+)  # fmt: skip
+ROWS = "rows"
+"""The number of rows, in every table of sums per hour."""
+HOUR_SUMS: dict[str, tuple[tuple[str, ...], tuple[Sum, ...]]] = {
+    "need.job": (("server_id",), (Sum("ram_need", "ram_need"), Sum("compute_need", "compute_need"))),
+    "need.storage_job": (("storage_id",), (Sum("cumulative_storage_need", "cumulative_storage_need"),)),
+    "repartition.server": (("server_id",), _WEIGHTS),
+    "repartition.storage": (("storage_id",), _WEIGHTS),
+    "repartition.footprint": (
+        ("source_kind", "source_id", "phase"),
+        (Sum("footprint", "footprint"), Sum("moved", "footprint", size=True)),
+    ),
+}  # fmt: skip
+"""Sums per hour that checks read as hours.FAMILY_TABLE: by these columns, these."""
+
+
+def key_of(table: Table) -> list[str]:
+    """The columns that name a row; of repartition.footprint all but the footprint (its words and optional ids count too)."""
+    return [c for c in table.columns if c != "footprint"] if table.name == "repartition.footprint" else table.key
+
+
+def series_key(table: Table) -> list[str]:
+    """The columns that name a series of an hourly table."""
+    return [c for c in key_of(table) if c != "hour"]
+
+
+def columns_read(table: Table) -> list[str]:
+    """Columns that the notes of a table need, whether they are stored or not."""
+    sums = [*SERIES_SUMS.get(table.name, ()), *HOUR_SUMS.get(table.name, ((), ()))[1]]
+    return [c for c in table.columns if any(c in s.columns for s in sums)]
+
+
+# ---------------------------------------------------------------- noting
+
+
+@dataclass(frozen=True)
+class Noted:
+    """Notes of some rows: one row per stretch, and the rows of HOUR_SUMS."""
+
+    stretches: pl.DataFrame
+    hours: pl.DataFrame | None
+
+
+class Notes:
+    """Notes of one file of an hourly table, made while its rows pass by."""
+
+    def __init__(self, table: Table, stored: list[str]) -> None:
+        self.table, self.stored = table, stored
+        self._noted: list[Noted] = []
+
+    def passing(self, rows: pl.LazyFrame) -> pl.LazyFrame:
+        """The rows as they are; whatever part of them comes by is noted."""
+
+        def note(part: pl.DataFrame) -> pl.DataFrame:
+            if len(part):
+                self._noted.append(noted(part, self.table, self.stored))
+            return part
+
+        return rows.map_batches(note, schema=rows.collect_schema(), streamable=True)
+
+    def write(self, root: Path, file: str) -> None:
+        """Leave the notes under ROOT/tally, each file in one step."""
+        if not self._noted:
+            return
+        stretches = pl.concat([n.stretches for n in self._noted])
+        _write(stretches, noted_file(root, SERIES, self.table.name, file))
+        hours = [n.hours for n in self._noted if n.hours is not None]
+        if hours:
+            by, _ = HOUR_SUMS[self.table.name]
+            _write(pl.concat(hours).group_by(*by, "hour").sum(), noted_file(root, HOURS, self.table.name, file))
+
+
+def noted_file(root: Path, kind: str, table: str, file: str) -> Path:
+    """Where the notes of a file of a table lie."""
+    return root / FOLDER / kind / table / f"{file}.parquet"
+
+
+def _write(frame: pl.DataFrame, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.with_suffix(f".{os.getpid()}-{secrets.token_hex(4)}.partial")
+    frame.write_parquet(partial, compression="lz4")
+    partial.replace(target)
+
+
+def noted(rows: pl.DataFrame, table: Table, stored: list[str]) -> Noted:
+    """The notes of these rows, in any order; few stretches where they are sorted by key and hour."""
+    keys = series_key(table)
+    firsts, hourly = _stretches(rows, keys)
+    ends = np.append(firsts[1:], len(rows))
+    heads = rows.select(keys).select(pl.all().gather(firsts)).with_columns(pl.col(pl.Categorical).cast(pl.String))
+    first_hour = _hours(rows["hour"].gather(firsts))
+    series_sums = SERIES_SUMS.get(table.name, ())
+    moments = any(s.moment for s in series_sums)
+    number = _hour_numbers(rows, first_hour, ends - firsts, hourly) if moments else np.empty(0)
+    stretches = heads.with_columns(
+        pl.Series("first_hour", first_hour),
+        pl.Series("last_hour", _hours(rows["hour"].gather(ends - 1))),
+        pl.Series("rows", ends - firsts),
+        *(_counted(_empty(rows[c]), f"empty {c}", firsts) for c in stored),
+        *(_counted(_wild(rows[c]), f"not finite {c}", firsts) for c in stored if rows.schema[c] == pl.Float64),
+        *(pl.Series(s.name, np.add.reduceat(_values(rows, s, number), firsts)) for s in series_sums),
+    )
+    if table.name not in HOUR_SUMS:
+        return Noted(stretches, None)
+    by, sums = HOUR_SUMS[table.name]
+    summed = {s.name: _values(rows, s, number) for s in sums}
+    if hourly:
+        return Noted(stretches, _hour_sums(heads.select(by), first_hour, firsts, ends, summed))
+    parts = rows.select(pl.col(*by).cast(pl.String), "hour", pl.lit(1.0).alias(ROWS)).with_columns(
+        pl.Series(name, values) for name, values in summed.items()
+    )
+    return Noted(stretches, parts.group_by(*by, "hour").sum())
+
+
+def _hour_sums(by: pl.DataFrame, start: Ints, firsts: Ints, ends: Ints, summed: dict[str, Floats]) -> pl.DataFrame:
+    """Sums per group and hour of stretches without gaps (`by` and `start` of each, its rows in [first, end)), and the number of rows."""
+    groups = by.unique(maintain_order=True).with_row_index("group")
+    group = by.join(groups, on=by.columns, how="left", nulls_equal=True, maintain_order="left")["group"].to_numpy()
+    lengths = ends - firsts
+    low = np.full(len(groups), np.iinfo(np.int64).max)
+    high = np.zeros(len(groups), dtype=np.int64)
+    np.minimum.at(low, group, start)
+    np.maximum.at(high, group, start + lengths)
+    offsets = np.concatenate([[0], np.cumsum(high - low)])
+    at = offsets[group] + start - low[group]
+    size = int(offsets[-1]) + 1
+    count = np.cumsum(np.bincount(at, minlength=size) - np.bincount(at + lengths, minlength=size))
+    there = np.flatnonzero(count)
+    of_group = np.searchsorted(offsets, there, side="right") - 1
+    return (
+        groups.select(by.columns)[of_group]
+        .with_columns(
+            pl.Series("hour", there - offsets[of_group] + low[of_group]),
+            pl.Series(ROWS, count[there].astype(np.float64)),
+            *(pl.Series(n, summed_at(values, firsts, ends, at, size)[there]) for n, values in summed.items()),
+        )
+        .with_columns(hour_of(col.hour))
+    )
+
+
+def _stretches(rows: pl.DataFrame, keys: list[str]) -> tuple[Ints, bool]:
+    """The first row of every stretch, and whether every step within them is one hour."""
+    step = np.diff(rows["hour"].to_physical().to_numpy())
+    new = step <= 0
+    for key in keys:
+        new |= _changes(rows[key].to_physical())
+    hourly = bool(np.all(new | (step == MICROSECONDS)))
+    return np.concatenate([[0], np.flatnonzero(new) + 1]), hourly
+
+
+def _changes(codes: pl.Series) -> npt.NDArray[np.bool_]:
+    """Where a value differs from the one before; an empty cell is a value."""
+    if codes.null_count():
+        codes = codes.ne_missing(codes.shift(1))
+        return codes.to_numpy()[1:]
+    values = codes.to_numpy()
+    changes: npt.NDArray[np.bool_] = values[1:] != values[:-1]
+    return changes
+
+
+def _hours(hour: pl.Series) -> Ints:
+    return hour.to_frame().select(hour_index(col.hour)).to_series().to_numpy()
+
+
+def _hour_numbers(rows: pl.DataFrame, first: Ints, lengths: Ints, hourly: bool) -> Floats:
+    """The number of each row's hour modulo MOMENT_HOURS."""
+    if not hourly:
+        return (_hours(rows["hour"]) % MOMENT_HOURS).astype(np.float64)
+    begins = np.cumsum(lengths) - lengths
+    offset = np.repeat((first % MOMENT_HOURS - begins).astype(np.int32), lengths)
+    return ((np.arange(len(rows), dtype=np.int32) + offset) % MOMENT_HOURS).astype(np.float64)
+
+
+def _empty(values: pl.Series) -> pl.Series | None:
+    return values.is_null() if values.null_count() else None
+
+
+def _wild(values: pl.Series) -> pl.Series | None:
+    finite = values.is_finite()
+    return None if finite.all() else ~finite
+
+
+def _counted(which: pl.Series | None, name: str, firsts: Ints) -> pl.Series:
+    """How often it is so in each stretch; None is never, nulls count as no."""
+    if which is None:
+        return pl.Series(name, np.zeros(len(firsts), dtype=np.int64))
+    return pl.Series(name, np.add.reduceat(which.fill_null(False).cast(pl.Int64).to_numpy(), firsts))
+
+
+def _values(rows: pl.DataFrame, of: Sum, number: Floats) -> Floats:
+    values = np.ones(len(rows)) if of.of is None else rows[of.of].cast(pl.Float64).fill_null(0.0).to_numpy()
+    if of.loud:
+        values = np.where(rows[of.loud].fill_null(0.0).to_numpy() > 0, values, 0.0)
+    if of.times:
+        values = values * rows[of.times].fill_null(0.0).to_numpy()
+    if of.size:
+        values = np.abs(values)
+    made: Floats = values * number if of.moment else values
+    return made
