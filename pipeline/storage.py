@@ -8,6 +8,7 @@ import shutil
 import socket
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,14 @@ def write_rows(root: Path, table: Table, rows: Rows, file: str, columns: list[st
     else:
         _sink(pl.concat([p.select(_stored(table, n) for n in names) for p in parts]), table, names, target)
     return int(pq.read_metadata(target).num_rows)
+
+
+def rows_in(file: Path) -> int | None:
+    """The number of rows in a Parquet file; None where there is no whole one."""
+    try:
+        return int(pq.read_metadata(file).num_rows)
+    except (OSError, pa.ArrowInvalid):
+        return None
 
 
 def _stored(table: Table, name: str) -> pl.Expr:
@@ -145,12 +154,18 @@ def locked(out: Path) -> Iterator[None]:
         lock.unlink(missing_ok=True)
 
 
-def _sync_folder(folder: Path) -> None:
-    opened = os.open(folder, os.O_RDONLY)
+def _sync(path: Path) -> None:
+    opened = os.open(path, os.O_RDONLY)
     try:
         os.fsync(opened)
     finally:
         os.close(opened)
+
+
+def _sync_all(folder: Path) -> None:
+    """Have every file and folder below on the disk, not only on its way there."""
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(_sync, folder.rglob("*")))
 
 
 def publish(out: Path, staged: Path, run_id: str) -> Path:
@@ -158,13 +173,14 @@ def publish(out: Path, staged: Path, run_id: str) -> Path:
     runs = out / RUNS
     runs.mkdir(exist_ok=True)
     final = runs / run_id
+    _sync_all(staged)
     staged.rename(final)
-    _sync_folder(runs)
+    _sync(runs)
     pointer = out / f".{CURRENT}.{run_id}"
     pointer.unlink(missing_ok=True)
     pointer.symlink_to(Path(RUNS) / run_id)
     pointer.replace(out / CURRENT)
-    _sync_folder(out)
+    _sync(out)
     return final
 
 

@@ -115,9 +115,9 @@ def finished(staged: Path, task: Task) -> Done | None:
 
 
 def missing(staged: Path, done: Done) -> list[Path]:
-    """Files of a complete task that are not there; those without rows are not needed."""
-    files = [storage.table_folder(staged, f["table"]) / f["file"] for f in done["files"] if f["rows"]]
-    return [f for f in files if not f.exists()]
+    """Files of a complete task that are not there, or not whole (power may fail before the disk has them); those without rows are not needed."""
+    noted = {storage.table_folder(staged, f["table"]) / f["file"]: f["rows"] for f in done["files"] if f["rows"]}
+    return [f for f, rows in noted.items() if storage.rows_in(f) != rows]
 
 
 def in_process(staged: Path, up: Upstream, tasks: list[Task], settings: Settings, on_done: OnDone) -> None:
