@@ -1,13 +1,14 @@
 """How memory that was freed is kept for the next partition instead of being returned to the system; to be set before Polars is loaded.
 
 Series of a partition are blocks of many megabytes. By default Polars' allocator gives each of them back at once and the system clears the
-pages again for the next one: measured on size A, half of the system time and a tenth of a partition's wall time.
+pages again for the next one: measured on size A, half of the system time and a tenth of a partition's wall time. A process keeps what it
+once had; the size of partitions bounds it.
 """
 
 import os
 
 PROCESS = {
-    "_RJEM_MALLOC_CONF": "oversize_threshold:0,narenas:1,dirty_decay_ms:30000,muzzy_decay_ms:-1",
+    "_RJEM_MALLOC_CONF": "oversize_threshold:0,narenas:1,dirty_decay_ms:-1,muzzy_decay_ms:-1",
     "OPENBLAS_NUM_THREADS": "1",
 }
 """Variables that a process reads when the libraries are loaded; no linear algebra is done, so no threads wait for any."""

@@ -23,7 +23,7 @@ def attribute(work: Work, tables: ServerTables) -> None:
         tables.need, tables.instances, tables.energy, tables.volumes, work.services, work.servers, work.capacity,
         attribution_key=work.settings.attribution_key,
     )  # fmt: skip
-    series, rates = series.collect().lazy(), rates.collect().lazy()
+    series, rates = (f.lazy() for f in pl.collect_all([series, rates]))
     stores = (
         repartition_storage.of_storages(
             tables.storage_need, tables.storage_instances, tables.storage_energy, work.backing
@@ -57,7 +57,7 @@ def attribute(work: Work, tables: ServerTables) -> None:
 def write_server_shares(work: Work, piece: Chunk, series: pl.LazyFrame, rates: pl.LazyFrame) -> None:
     """repartition.server of one range of jobs."""
     columns = columns_made("repartition.server", work.settings)
-    weights = repartition_server.weighed(piece.needs, work.servers, rates)
+    weights = repartition_server.weighed(piece.needs, work.servers, rates).collect().lazy()
     jobs = piece.jobs.select("server_id", "job_id").join(series.select("server_id"), on="server_id", how="semi")
     modelled = repartition_server.build(weights, jobs, series)
     runs = stretches(piece.observed_needs, job.KEY, RUN_NEEDS).with_columns(service_id=pl.lit(None, pl.String))

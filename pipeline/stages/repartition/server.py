@@ -43,7 +43,8 @@ def weighed(needs: pl.LazyFrame, servers: pl.LazyFrame, rates: pl.LazyFrame) -> 
 
     `rates` is what hours.of_servers says one invocation in flight weighs of its service's base consumption, each hour.
     """
-    sized = needs.join(servers.select("server_id", "compute", "ram"), on="server_id", validate="m:1").with_columns(
+    wanted = needs.select(*BY, "service_id", "start", "avg_occurrences", "compute_need", "ram_need")
+    sized = wanted.join(servers.select("server_id", "compute", "ram"), on="server_id", validate="m:1").with_columns(
         own_weight=own_weight()
     )
     return with_service(sized, "avg_occurrences", rates, "base_weight_rate", weight(), "own_weight", "weight").drop(
@@ -56,7 +57,9 @@ def build(weights: pl.LazyFrame, every_job: pl.LazyFrame, server_series: pl.Lazy
     sums = server_series.select(
         "server_id", to="start", hours=col.weight_sum.list.len().cast(pl.Int64), period_sum=col.weight_sum.list.sum()
     )
-    silent = every_job.select(*BY, start=pl.lit(0, pl.Int64), weight=pl.lit([], dtype=LIST))
+    silent = every_job.join(weights, on=BY, how="anti").select(
+        *BY, start=pl.lit(0, pl.Int64), weight=pl.lit([], dtype=LIST)
+    )
     every = added(pl.concat([weights.select(*BY, "start", "weight"), silent]), BY, ["weight"])
     over = aligned(every.join(sums, on="server_id", validate="m:1"), ["weight"], "to", "hours")
     return beside(over, "weight", server_series, ["server_id"], ["weight_sum"])
