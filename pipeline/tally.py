@@ -73,6 +73,8 @@ SERIES_SUMS: dict[str, tuple[Sum, ...]] = {
 _WEIGHTS = (
     Sum("shared", "share", times="weight_sum"), Sum("weight", "weight"), Sum("weight_sum", "weight_sum"),
 )  # fmt: skip
+MANY_PARTS = 8
+"""Sums per hour of so many parts of a file are added up before they are written; those of fewer are left to the checks."""
 ROWS = "rows"
 """The number of rows, in every table of sums per hour."""
 HOUR_SUMS: dict[str, tuple[tuple[str, ...], tuple[Sum, ...]]] = {
@@ -140,8 +142,10 @@ class Notes:
         _write(stretches, noted_file(root, SERIES, self.table.name, file))
         hours = [n.hours for n in self._noted if n.hours is not None]
         if hours:
-            by, _ = HOUR_SUMS[self.table.name]
-            _write(pl.concat(hours).group_by(*by, "hour").sum(), noted_file(root, HOURS, self.table.name, file))
+            both = pl.concat(hours)
+            if len(hours) > MANY_PARTS:
+                both = both.group_by(*HOUR_SUMS[self.table.name][0], "hour").sum()
+            _write(both, noted_file(root, HOURS, self.table.name, file))
 
 
 def noted_file(root: Path, kind: str, table: str, file: str) -> Path:

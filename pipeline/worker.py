@@ -7,8 +7,8 @@ import queue
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -114,7 +114,7 @@ def in_workers(
     missing = len(tasks)
     try:
         while missing:
-            with suppress(queue.Empty):
+            with suppress(queue.Empty), on_one_core():
                 results.put(compute(staged, up, by_number[waiting.get_nowait()], settings))
             result = results.get()
             while True:
@@ -129,6 +129,26 @@ def in_workers(
     finally:
         for worker in crew:
             worker.stop()
+
+
+@contextmanager
+def on_one_core() -> Iterator[None]:
+    """All threads of this process on one core, as a worker is: two threads of Polars here would take the others' time. Linux only."""
+    if not sys.platform.startswith("linux"):
+        yield
+        return
+    allowed = os.sched_getaffinity(0)
+    _keep_to({min(allowed)})
+    try:
+        yield
+    finally:
+        _keep_to(allowed)
+
+
+def _keep_to(cores: set[int]) -> None:
+    for thread in Path("/proc/self/task").iterdir():
+        with suppress(OSError):  # it has ended
+            os.sched_setaffinity(int(thread.name), cores)
 
 
 def _feed(worker: Worker, waiting: "queue.SimpleQueue[int]", give: Callable[[Done | BaseException], None]) -> None:
