@@ -9,7 +9,7 @@ from polars import col
 from pipeline.series import box_length, hour_index, whole_and_rest
 
 BYTES_PER_ROW = 260
-"""Peak memory of a partition per job-hour row, measured (docs/performance.md)."""
+"""Peak memory of a partition per job-hour row, measured with `make bench`."""
 BASE_BYTES = 250_000_000
 """Memory of a worker before it has any rows."""
 LARGEST_CHUNK, SMALLEST_CHUNK = 5_000_000, 200_000

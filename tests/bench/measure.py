@@ -51,7 +51,7 @@ def run(command: list[str], env: dict[str, str] | None = None) -> Cost:
 
     def watch() -> None:
         nonlocal peak
-        while not stop.wait(0.05):
+        while not stop.wait(0.25):
             peak = max(peak, sum(map(_memory_kb, _family(process.pid))))
 
     watcher = threading.Thread(target=watch, daemon=True)
