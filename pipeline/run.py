@@ -19,6 +19,7 @@ from polars import col
 from pipeline import catalog, coverage, dims, identity, objects, plan, storage, tasks
 from pipeline.errors import InputError, PipelineError
 from pipeline.folder import file_hash, find_files
+from pipeline.lock import locked
 from pipeline.model import IN_MEMORY_ROWS, Model, load
 from pipeline.partition import Work, needs_to_energy, unused_storages
 from pipeline.settings import Settings, memory_bytes
@@ -85,11 +86,10 @@ def run(
     began = time.monotonic()
     hashes = _hashes(folder)
     run_identity = identity.of_run(hashes, settings)
-    out.mkdir(parents=True, exist_ok=True)
     if how.share is not None:
         return compute_share(folder, out, settings, run_identity, how, hashes)
     report = Report(run_id=f"{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}-{secrets.token_hex(3)}")
-    with storage.locked(out):
+    with locked(out):
         before = {} if how.fresh else storage.current_manifest(out)
         if before.get("identity") == run_identity:
             return nothing_to_do(out, before)

@@ -1,14 +1,13 @@
-"""Parquet with units, staging, the lock, and the one step that publishes a run."""
+"""Parquet with units, staging, and the one step that publishes a run."""
 
 import base64
+import errno
 import json
 import os
 import secrets
 import shutil
-import socket
-import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +15,14 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.errors import InputError, PipelineError
+from pipeline.errors import InputError
 from pipeline.tables import OUTPUTS, Table
 
 Rows = pl.LazyFrame | Sequence[pl.LazyFrame]
 
 ROW_GROUP_ROWS = 500_000
 PUBLISHED_FILES = ("run.json", "views.sql")
-STAGING, RUNS, CURRENT, LOCK = ".staging", "runs", "current", ".lock"
+STAGING, RUNS, CURRENT = ".staging", "runs", "current"
 
 
 def table_folder(root: Path, table: str) -> Path:
@@ -82,60 +81,21 @@ def write_json(path: Path, content: object) -> None:
     partial.replace(path)
 
 
-def _process_started(pid: int) -> str | None:
-    """When the process started, in the kernel's ticks: tells a process from a later one with the same number."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[19]
-    except (OSError, IndexError):
-        return None
-
-
-def _holder_lives(lock: Path) -> dict[str, Any] | None:
-    """The lock's holder, if it may still be at work."""
-    try:
-        holder = json.loads(lock.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return (
-            {"pid": "unknown", "host": "unknown"} if lock.exists() and time.time() - lock.stat().st_mtime < 60 else None
-        )
-    if holder.get("host") != socket.gethostname():
-        return dict(holder)
-    return dict(holder) if _process_started(int(holder.get("pid", 0))) == holder.get("started") else None
+NOT_TO_BE_WRITTEN = (errno.EROFS, errno.EACCES, errno.EPERM, errno.EEXIST, errno.ENOTDIR)
 
 
 @contextmanager
-def locked(out: Path) -> Iterator[None]:
-    """Hold OUT for one run; a lock whose process is dead is taken over. InputError names who holds it."""
-    out.mkdir(parents=True, exist_ok=True)
-    lock = out / LOCK
-    mine = {"pid": os.getpid(), "host": socket.gethostname(), "started": _process_started(os.getpid())}
-    for _ in range(3):
-        try:
-            with lock.open("x", encoding="utf-8") as opened:
-                json.dump(mine, opened)
-            break
-        except FileExistsError:
-            holder = _holder_lives(lock)
-            if holder is not None:
-                raise InputError(
-                    f"{out}: another run is at work (process {holder.get('pid')} on {holder.get('host')}); wait for it, "
-                    f"or remove {lock} if that machine is gone"
-                ) from None
-            stale = lock.with_name(f"{LOCK}.{os.getpid()}.stale")
-            try:
-                lock.rename(stale)
-            except FileNotFoundError:
-                continue
-            if _holder_lives(stale) is not None:  # taken over by another process between the two looks: give it back
-                with suppress(FileExistsError):
-                    os.link(stale, lock)
-            stale.unlink(missing_ok=True)
-    else:
-        raise PipelineError(f"{out}: could not take the lock {lock}")
+def writing_to(out: Path) -> Iterator[None]:
+    """InputError where OUT is no folder that this process may write to."""
     try:
         yield
-    finally:
-        lock.unlink(missing_ok=True)
+    except OSError as error:
+        if error.errno not in NOT_TO_BE_WRITTEN:
+            raise
+        raise InputError(
+            f"{out}: cannot be written ({error.filename or out}: {error.strerror}); make it a folder that this user may "
+            "write to, or give another --out"
+        ) from error
 
 
 def _sync_folder(folder: Path) -> None:
@@ -219,7 +179,8 @@ def staging(out: Path, identity: str, *, keep: bool, sweep: bool = True) -> Path
         for other in root.iterdir():
             if other != mine or not keep:
                 shutil.rmtree(other, ignore_errors=True)
-    mine.mkdir(parents=True, exist_ok=True)
+    with writing_to(out):
+        mine.mkdir(parents=True, exist_ok=True)
     return mine
 
 
