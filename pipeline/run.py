@@ -92,6 +92,7 @@ def run(
     with locked(out):
         before = {} if how.fresh else storage.current_manifest(out)
         if before.get("identity") == run_identity:
+            storage.clean(out, settings.keep_runs)
             return nothing_to_do(out, before)
         staged = storage.staging(out, run_identity, keep=not how.fresh)
         try:
@@ -117,6 +118,7 @@ def run(
         report.seconds["total"] = round(time.monotonic() - began, 3)
         report.warnings = model.warnings
         manifest = described(model, settings, report, run_identity, hashes)
+        manifest["replaces"] = replaced.name if (replaced := storage.current(out)) else None
         storage.write_json(staged / "run.json", manifest | {"carbon_intensity": coverage.of_energy(staged)})
         catalog.write_views(staged)
         storage.tidy(staged)

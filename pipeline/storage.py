@@ -7,7 +7,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,8 @@ Rows = pl.LazyFrame | Sequence[pl.LazyFrame]
 ROW_GROUP_ROWS = 500_000
 PUBLISHED_FILES = ("run.json", "views.sql")
 STAGING, RUNS, CURRENT = ".staging", "runs", "current"
+REMOVED = "removed-"
+"""How runs are called on their way out, in the staging folder: nobody takes what is left of one for a run."""
 
 
 def table_folder(root: Path, table: str) -> Path:
@@ -127,14 +129,35 @@ def current(out: Path) -> Path | None:
     return pointer.resolve() if pointer.exists() else None
 
 
+def published_runs(out: Path) -> list[Path]:
+    """The complete runs, the current one first, then each that the one before it replaced: clocks may have been set back.
+
+    Behind them those that no run says it replaced: one that was killed between its move to `runs` and becoming current.
+    """
+    folders = {p.name: p for p in (out / RUNS).glob("*") if p.is_dir()}
+    found = []
+    held = current(out)
+    while held is not None and (run := folders.pop(held.name, None)) is not None:
+        found.append(run)
+        replaced = manifest(run).get("replaces")
+        held = out / RUNS / str(replaced) if replaced else None
+    return found + [folders[name] for name in sorted(folders, reverse=True)]
+
+
 def clean(out: Path, keep: int) -> None:
-    """Remove staged rests of dead runs and all but the last `keep` complete runs; the current one always stays. Needs the lock."""
+    """Remove all but the last `keep` complete runs, each in one step; the current one always stays. Needs the lock.
+
+    What cannot be removed does no harm to the run that was just published: the next one tries again.
+    """
     for pointer in out.glob(f".{CURRENT}.*"):
         pointer.unlink(missing_ok=True)
-    runs = sorted((p for p in (out / RUNS).glob("*") if p.is_dir()), key=lambda p: p.name, reverse=True)
-    held = current(out)
-    for old in [p for p in runs if p.resolve() != held][max(keep - 1, 0) :]:
-        shutil.rmtree(old, ignore_errors=True)
+    for old in published_runs(out)[max(keep, 1) :]:
+        removed = out / STAGING / f"{REMOVED}{old.name}"
+        with suppress(OSError):
+            removed.parent.mkdir(exist_ok=True)
+            old.rename(removed)
+    for removed in (out / STAGING).glob(f"{REMOVED}*"):
+        shutil.rmtree(removed, ignore_errors=True)
 
 
 def write_detail(root: Path, table: Table, rows: pl.LazyFrame) -> int:
@@ -150,9 +173,14 @@ def write_detail(root: Path, table: Table, rows: pl.LazyFrame) -> int:
 def current_manifest(out: Path) -> dict[str, Any]:
     """run.json of the current run; empty where there is none."""
     folder = current(out)
+    return manifest(folder) if folder else {}
+
+
+def manifest(folder: Path) -> dict[str, Any]:
+    """run.json of a run; empty where it cannot be read."""
     try:
-        return dict(json.loads((folder / "run.json").read_text(encoding="utf-8"))) if folder else {}
-    except (OSError, ValueError):
+        return dict(json.loads((folder / "run.json").read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
         return {}
 
 
