@@ -93,6 +93,7 @@ def run(
         before = {} if how.fresh else storage.current_manifest(out)
         if before.get("identity") == run_identity:
             storage.clean(out, settings.keep_runs)
+            shutil.rmtree(out / storage.STAGING, ignore_errors=True)
             return nothing_to_do(out, before)
         staged = storage.staging(out, run_identity, keep=not how.fresh)
         try:
