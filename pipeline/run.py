@@ -16,7 +16,7 @@ from typing import Any
 import polars as pl
 from polars import col
 
-from pipeline import catalog, coverage, dims, identity, objects, plan, storage, tasks
+from pipeline import catalog, coverage, dims, identity, limits, objects, plan, storage, tasks
 from pipeline.errors import InputError, PipelineError
 from pipeline.folder import file_hash, find_files
 from pipeline.lock import locked
@@ -84,12 +84,14 @@ def run(
     """Compute the model in `folder` and publish it under `out`; InputError or PipelineError publish nothing."""
     how = how or How()
     began = time.monotonic()
+    if (warning := limits.refuse_too_little(settings.memory)) is not None:
+        log.warning(warning)
     hashes = _hashes(folder)
     run_identity = identity.of_run(hashes, settings)
     if how.share is not None:
         return compute_share(folder, out, settings, run_identity, how, hashes)
     report = Report(run_id=f"{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}-{secrets.token_hex(3)}")
-    with locked(out):
+    with locked(out), storage.told_when_full(out):
         before = {} if how.fresh else storage.current_manifest(out)
         if before.get("identity") == run_identity:
             storage.clean(out, settings.keep_runs)
