@@ -4,6 +4,7 @@ import base64
 import errno
 import json
 import os
+import resource
 import secrets
 import shutil
 from collections.abc import Iterator, Sequence
@@ -98,6 +99,24 @@ def writing_to(out: Path) -> Iterator[None]:
             f"{out}: cannot be written ({error.filename or out}: {error.strerror}); make it a folder that this user may "
             "write to, or give another --out"
         ) from error
+
+
+FULL_BELOW = 2**20
+"""Bytes free on a disk that is taken to be full: what failed may have been removed since, and blocks are left over."""
+
+
+@contextmanager
+def told_when_full(folder: Path) -> Iterator[None]:
+    """The system's own error where Polars could not write there because no space is left: it does not always hand on the reason."""
+    try:
+        yield
+    except pl.exceptions.PolarsError as error:
+        limited = resource.getrlimit(resource.RLIMIT_FSIZE)[0] != resource.RLIM_INFINITY and "transport" in str(error)
+        full = shutil.disk_usage(folder).free < FULL_BELOW
+        if not (full or limited):
+            raise
+        number = errno.ENOSPC if full else errno.EFBIG
+        raise OSError(number, os.strerror(number), str(folder)) from error
 
 
 def _sync_folder(folder: Path) -> None:
