@@ -16,6 +16,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from pipeline import run
+from pipeline.settings import Settings
 from tests.faults.models import Sums, different, model_of, sums_of, write_models
 from tests.faults.victim import PHASES
 from tests.splits import ROOT, assert_same
@@ -81,7 +83,7 @@ class Tally:
 
 
 def world(folder: Path, *, hours: int = 200) -> World:
-    """Models, a whole run of each, and OUT with the first of them."""
+    """Models, a whole run of each, and an OUT in which each was published; with the time and steps of the phases."""
     made = World(folder, write_models(folder / "models", hours=hours))
     for model in made.models:
         done = ended(made, model, folder / "whole" / model.name, pool=False)
@@ -202,9 +204,9 @@ def kill(where: World, model: Path, tally: Tally, chance: random.Random, phase: 
 
 def whole_or_finding(where: World, seen: str) -> list[str]:
     """What is wrong with the current run."""
-    run = (where.out / "current").resolve()
-    model = model_of(run)
-    off = different(sums_of(run), where.known[model])
+    current = (where.out / "current").resolve()
+    model = model_of(current)
+    off = different(sums_of(current), where.known[model])
     return [f"{seen}: {model}: {', '.join(off)} are not its values"] if off else []
 
 
@@ -215,13 +217,15 @@ def finish(where: World, model: Path, tally: Tally, *, pool: bool, keep: int) ->
     if done.code != 0:
         tally.findings.append(f"a later run was hindered: exit {done.code}: {done.told[-300:]}")
         return
-    run = (where.out / "current").resolve()
-    tally.partitions.update(p["how"] for p in json.loads((run / "run.json").read_text(encoding="utf-8"))["partitions"])
+    current = (where.out / "current").resolve()
+    tally.partitions.update(
+        p["how"] for p in json.loads((current / "run.json").read_text(encoding="utf-8"))["partitions"]
+    )
     tally.findings += [f"after a kill: {problem}" for problem in rests(where.out, keep)]
-    if model_of(run) != model.name:
-        tally.findings.append(f"the current run is of {model_of(run)}, not of {model.name}")
+    if model_of(current) != model.name:
+        tally.findings.append(f"the current run is of {model_of(current)}, not of {model.name}")
     try:
-        assert_same(run, where.whole(model.name))
+        assert_same(current, where.whole(model.name))
     except AssertionError as error:
         tally.findings.append(f"not exact after a kill: {str(error)[:600]}")
 
@@ -232,7 +236,7 @@ def rests(out: Path, keep: int) -> list[str]:
     found += [f".staging/{p.name} is left" for p in (out / ".staging").glob("*")]
     runs = sorted(p for p in (out / "runs").iterdir())
     found += [f"{len(runs)} runs are kept, not {keep}"] if len(runs) > keep else []
-    for path in (p for run in runs for p in run.rglob("*")):
+    for path in (p for kept in runs for p in kept.rglob("*")):
         if not (path.is_dir() or path.suffix == ".parquet" or path.name in ("run.json", "views.sql")):
             found.append(f"{path.relative_to(out)} is left")
     return found + [f"runs/{r.name} is not whole" for r in runs if not (r / "views.sql").exists()]
@@ -271,6 +275,17 @@ def readers(where: World, tally: Tally, count: int = 1) -> Iterator[None]:
             tally.turns += last["turns"]
             tally.queries += last["queries"]
         stop.unlink()
+
+
+def small_world(folder: Path) -> World:
+    """Two models, and an OUT with runs of both: made in this process, where the time and steps of phases need not be known."""
+    made = World(folder, write_models(folder / "models", hours=30)[:2])
+    for model in made.models:
+        run.run(model, folder / "whole" / model.name, Settings())
+        made.known[model.name] = sums_of(made.whole(model.name))
+        run.run(model, made.out, Settings())
+    (folder / "known.json").write_text(json.dumps(made.known), encoding="utf-8")
+    return made
 
 
 def long_run(where: World, kills: int, seed: int, say: Callable[[str], None]) -> Tally:

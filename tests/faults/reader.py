@@ -6,6 +6,7 @@ It ends when the file STOP appears; the last line of NOTES says how many queries
 """
 
 import json
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -66,10 +67,10 @@ def wrong(said: str, sums: Sums, known: dict[str, Sums]) -> str | None:
 
 
 def main(out: Path, known: dict[str, Sums], notes: Path, stop: Path) -> None:
-    """Read until told to stop."""
-    queries = turns = 0
+    """Read until told to stop, or left alone."""
+    queries, turns, parent = 0, 0, os.getppid()
     with notes.open("a", encoding="utf-8", buffering=1) as noted:
-        while not stop.exists():
+        while not stop.exists() and os.getppid() == parent:
             way = WAYS[turns % len(WAYS)]
             began = time.time()
             try:
