@@ -1,6 +1,7 @@
 """Kill runs at random moments under load of readers, and print what held: `python -m tests.faults --kills 200 [--seed N]`."""
 
 import argparse
+import math
 import sys
 import tempfile
 import time
@@ -29,6 +30,7 @@ def main() -> int:
     given = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
     given.add_argument("--kills", type=int, default=200)
     given.add_argument("--seed", type=int, default=1)
+    given.add_argument("--minutes", type=float, default=math.inf, help="end after so long, whatever was reached")
     options = given.parse_args()
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="wattrow-faults-") as folder:
@@ -37,6 +39,7 @@ def main() -> int:
             options.kills,
             options.seed,
             lambda line: print(f"{time.monotonic() - began:6.0f} s  {line}", flush=True),
+            options.minutes,
         )
     print(table(tally, time.monotonic() - began))
     return 1 if tally.findings else 0

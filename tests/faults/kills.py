@@ -1,6 +1,7 @@
 """Runs that are killed at random while readers read, and whether anything of it can be seen: the long run, and what its short tests share."""
 
 import json
+import math
 import os
 import random
 import select
@@ -288,12 +289,13 @@ def small_world(folder: Path) -> World:
     return made
 
 
-def long_run(where: World, kills: int, seed: int, say: Callable[[str], None]) -> Tally:
-    """Kill so many runs, one to four in a row and then a run that must finish, with readers on."""
+def long_run(where: World, kills: int, seed: int, say: Callable[[str], None], minutes: float = math.inf) -> Tally:
+    """Kill so many runs, or for so long, one to four in a row and then a run that must finish, with readers on."""
+    end = time.monotonic() + minutes * 60
     chance, tally = random.Random(seed), Tally()
     phases: list[str] = []
     with readers(where, tally):
-        while sum(tally.kills.values()) < kills:
+        while sum(tally.kills.values()) < kills and time.monotonic() < end:
             before = len(tally.findings)
             now = model_of((where.out / "current").resolve())
             model = chance.choice([m for m in where.models if m.name != now])
