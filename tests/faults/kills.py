@@ -23,7 +23,8 @@ from tests.faults.models import Sums, different, model_of, sums_of, write_models
 from tests.faults.victim import PHASES
 from tests.splits import ROOT, assert_same
 
-CHUNK = 3_000
+CHUNK = 1_000
+"""Job-hours of a partition: some six of them, the last of which is the same in all models."""
 BY_STEP = ("locking", "publishing", "cleaning", "ending")
 """Phases so short that the process has to end itself; in the others it is killed from outside after a random time."""
 TARGETS = ("tree", "main", "worker")
