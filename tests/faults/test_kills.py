@@ -60,6 +60,7 @@ def test_readers_see_whole_runs_whatever_is_killed(steps: list[tuple[str, int]],
     assert tally.queries > 0
 
 
+@pytest.mark.deep
 def test_the_harness_finds_what_it_is_there_for(where: World) -> None:
     """A run of parts of two, a run cut short and what is left over are findings."""
     tally, notes = Tally(), where.folder / "reader-0.jsonl"
