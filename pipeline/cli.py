@@ -947,9 +947,9 @@ def print_refusal(error: "InputError") -> None:
 # ---------------------------------------------------------------- the entry point
 
 
-def exit_code(error: Exception) -> int:
+def exit_code(error: BaseException) -> int:
     """Print an error in its one line (an InputError: one per broken rule) and say with which code to exit."""
-    from pipeline.errors import EXIT_FAILURE, EXIT_INPUT, InputError, PipelineError
+    from pipeline.errors import EXIT_FAILURE, EXIT_INPUT, InputError, PipelineError, refused
 
     if isinstance(error, InputError):
         print_refusal(error)
@@ -959,6 +959,8 @@ def exit_code(error: Exception) -> int:
     if isinstance(error, PipelineError):
         for line in str(error).split("\n"):
             print_line(f"failed: {line}")
+    elif (why := refused(error)) is not None:
+        print_line(f"failed: {why}")
     elif isinstance(error, OSError) and error.strerror:
         place = f"{error.filename}: " if error.filename else ""
         print_line(f"failed: {place}{error.strerror}")
@@ -979,6 +981,10 @@ def main() -> None:
         sys.exit(1)
     except Exception as error:  # noqa: BLE001 (whatever it is, a user sees one line)
         sys.exit(exit_code(error))
+    except BaseException as error:
+        if type(error).__module__ != "pyo3_runtime":
+            raise
+        sys.exit(exit_code(error))  # a panic of Polars, which is no Exception
 
 
 if __name__ == "__main__":

@@ -375,16 +375,20 @@ def publish(store: Store, local: Path, run_id: str, keep: int, before: tuple[dic
     if store.write(POINTER, pointer, **condition) is None:
         raise PipelineError(f"{store}: another run was published meanwhile; this one is not")
     log.info("published=%s/runs/%s", store, run_id)
-    clean(store, run_id, keep)
+    clean(store, run_id, keep, str(before[0]["run_id"]) if before else "")
     for old in (local / "runs").iterdir():
         if old.name != run_id:
             shutil.rmtree(old, ignore_errors=True)
 
 
-def clean(store: Store, current: str, keep: int) -> None:
-    """Remove all but the last `keep` runs and the current one, run.json first: what is not whole is no run. Needs the lock."""
+def clean(store: Store, current: str, keep: int, replaced: str) -> None:
+    """Remove all but the last `keep` runs, run.json first: what is not whole is no run. Needs the lock.
+
+    The current one stays, and that which it replaced goes last: names tell the time, and clocks are set back.
+    """
     names = [name for name in store.list("runs/") if name.count("/") > 1]
     complete = sorted({n.split("/")[1] for n in names if n.endswith("/run.json") and n.count("/") == 2} - {current})
+    complete.sort(key=lambda run: run == replaced)
     kept = {current, *complete[len(complete) - max(keep - 1, 0) :]}
     rest = [n for n in names if n.split("/")[1] not in kept]
     store.delete(sorted(rest, key=lambda n: not n.endswith("/run.json")))

@@ -16,9 +16,10 @@ from typing import Any
 import polars as pl
 from polars import col
 
-from pipeline import catalog, coverage, dims, identity, objects, plan, storage, tasks
+from pipeline import catalog, coverage, dims, identity, limits, objects, plan, storage, tasks
 from pipeline.errors import InputError, PipelineError
 from pipeline.folder import file_hash, find_files
+from pipeline.lock import locked
 from pipeline.model import IN_MEMORY_ROWS, Model, load
 from pipeline.partition import Work, needs_to_energy, unused_storages
 from pipeline.settings import Settings, memory_bytes
@@ -83,15 +84,18 @@ def run(
     """Compute the model in `folder` and publish it under `out`; InputError or PipelineError publish nothing."""
     how = how or How()
     began = time.monotonic()
+    if (warning := limits.refuse_too_little(settings.memory)) is not None:
+        log.warning(warning)
     hashes = _hashes(folder)
     run_identity = identity.of_run(hashes, settings)
-    out.mkdir(parents=True, exist_ok=True)
     if how.share is not None:
         return compute_share(folder, out, settings, run_identity, how, hashes)
     report = Report(run_id=f"{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}-{secrets.token_hex(3)}")
-    with storage.locked(out):
+    with locked(out), storage.told_when_full(out):
         before = {} if how.fresh else storage.current_manifest(out)
         if before.get("identity") == run_identity:
+            storage.clean(out, settings.keep_runs)
+            shutil.rmtree(out / storage.STAGING, ignore_errors=True)
             return nothing_to_do(out, before)
         staged = storage.staging(out, run_identity, keep=not how.fresh)
         try:
@@ -117,6 +121,7 @@ def run(
         report.seconds["total"] = round(time.monotonic() - began, 3)
         report.warnings = model.warnings
         manifest = described(model, settings, report, run_identity, hashes)
+        manifest["replaces"] = replaced.name if (replaced := storage.current(out)) else None
         storage.write_json(staged / "run.json", manifest | {"carbon_intensity": coverage.of_energy(staged)})
         catalog.write_views(staged)
         storage.tidy(staged)

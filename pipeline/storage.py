@@ -1,12 +1,12 @@
-"""Parquet with units, staging, the lock, and the one step that publishes a run."""
+"""Parquet with units, staging, and the one step that publishes a run."""
 
 import base64
+import errno
 import json
 import os
+import resource
 import secrets
 import shutil
-import socket
-import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -18,14 +18,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline import tally
-from pipeline.errors import InputError, PipelineError
+from pipeline.errors import InputError
 from pipeline.tables import OUTPUTS, Table
 
 Rows = pl.LazyFrame | Sequence[pl.LazyFrame]
 
 ROW_GROUP_ROWS = 500_000
 PUBLISHED_FILES = ("run.json", "views.sql")
-STAGING, RUNS, CURRENT, LOCK = ".staging", "runs", "current", ".lock"
+STAGING, RUNS, CURRENT = ".staging", "runs", "current"
+REMOVED = "removed-"
+"""How runs are called on their way out, in the staging folder: nobody takes what is left of one for a run."""
 
 
 def table_folder(root: Path, table: str) -> Path:
@@ -98,60 +100,39 @@ def write_json(path: Path, content: object) -> None:
     partial.replace(path)
 
 
-def _process_started(pid: int) -> str | None:
-    """When the process started, in the kernel's ticks: tells a process from a later one with the same number."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[19]
-    except (OSError, IndexError):
-        return None
-
-
-def _holder_lives(lock: Path) -> dict[str, Any] | None:
-    """The lock's holder, if it may still be at work."""
-    try:
-        holder = json.loads(lock.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return (
-            {"pid": "unknown", "host": "unknown"} if lock.exists() and time.time() - lock.stat().st_mtime < 60 else None
-        )
-    if holder.get("host") != socket.gethostname():
-        return dict(holder)
-    return dict(holder) if _process_started(int(holder.get("pid", 0))) == holder.get("started") else None
+NOT_TO_BE_WRITTEN = (errno.EROFS, errno.EACCES, errno.EPERM, errno.EEXIST, errno.ENOTDIR)
 
 
 @contextmanager
-def locked(out: Path) -> Iterator[None]:
-    """Hold OUT for one run; a lock whose process is dead is taken over. InputError names who holds it."""
-    out.mkdir(parents=True, exist_ok=True)
-    lock = out / LOCK
-    mine = {"pid": os.getpid(), "host": socket.gethostname(), "started": _process_started(os.getpid())}
-    for _ in range(3):
-        try:
-            with lock.open("x", encoding="utf-8") as opened:
-                json.dump(mine, opened)
-            break
-        except FileExistsError:
-            holder = _holder_lives(lock)
-            if holder is not None:
-                raise InputError(
-                    f"{out}: another run is at work (process {holder.get('pid')} on {holder.get('host')}); wait for it, "
-                    f"or remove {lock} if that machine is gone"
-                ) from None
-            stale = lock.with_name(f"{LOCK}.{os.getpid()}.stale")
-            try:
-                lock.rename(stale)
-            except FileNotFoundError:
-                continue
-            if _holder_lives(stale) is not None:  # taken over by another process between the two looks: give it back
-                with suppress(FileExistsError):
-                    os.link(stale, lock)
-            stale.unlink(missing_ok=True)
-    else:
-        raise PipelineError(f"{out}: could not take the lock {lock}")
+def writing_to(out: Path) -> Iterator[None]:
+    """InputError where OUT is no folder that this process may write to."""
     try:
         yield
-    finally:
-        lock.unlink(missing_ok=True)
+    except OSError as error:
+        if error.errno not in NOT_TO_BE_WRITTEN:
+            raise
+        raise InputError(
+            f"{out}: cannot be written ({error.filename or out}: {error.strerror}); make it a folder that this user may "
+            "write to, or give another --out"
+        ) from error
+
+
+FULL_BELOW = 2**20
+"""Bytes free on a disk that is taken to be full: what failed may have been removed since, and blocks are left over."""
+
+
+@contextmanager
+def told_when_full(folder: Path) -> Iterator[None]:
+    """The system's own error where Polars could not write there because no space is left: it does not always hand on the reason."""
+    try:
+        yield
+    except pl.exceptions.PolarsError as error:
+        limited = resource.getrlimit(resource.RLIMIT_FSIZE)[0] != resource.RLIM_INFINITY and "transport" in str(error)
+        full = shutil.disk_usage(folder).free < FULL_BELOW
+        if not (full or limited):
+            raise
+        number = errno.ENOSPC if full else errno.EFBIG
+        raise OSError(number, os.strerror(number), str(folder)) from error
 
 
 def _sync(path: Path) -> None:
@@ -190,14 +171,35 @@ def current(out: Path) -> Path | None:
     return pointer.resolve() if pointer.exists() else None
 
 
+def published_runs(out: Path) -> list[Path]:
+    """The complete runs, the current one first, then each that the one before it replaced: clocks may have been set back.
+
+    Behind them those that no run says it replaced: one that was killed between its move to `runs` and becoming current.
+    """
+    folders = {p.name: p for p in (out / RUNS).glob("*") if p.is_dir()}
+    found = []
+    held = current(out)
+    while held is not None and (run := folders.pop(held.name, None)) is not None:
+        found.append(run)
+        replaced = manifest(run).get("replaces")
+        held = out / RUNS / str(replaced) if replaced else None
+    return found + [folders[name] for name in sorted(folders, reverse=True)]
+
+
 def clean(out: Path, keep: int) -> None:
-    """Remove staged rests of dead runs and all but the last `keep` complete runs; the current one always stays. Needs the lock."""
+    """Remove all but the last `keep` complete runs, each in one step; the current one always stays. Needs the lock.
+
+    What cannot be removed does no harm to the run that was just published: the next one tries again.
+    """
     for pointer in out.glob(f".{CURRENT}.*"):
         pointer.unlink(missing_ok=True)
-    runs = sorted((p for p in (out / RUNS).glob("*") if p.is_dir()), key=lambda p: p.name, reverse=True)
-    held = current(out)
-    for old in [p for p in runs if p.resolve() != held][max(keep - 1, 0) :]:
-        shutil.rmtree(old, ignore_errors=True)
+    for old in published_runs(out)[max(keep, 1) :]:
+        removed = out / STAGING / f"{REMOVED}{old.name}"
+        with suppress(OSError):
+            removed.parent.mkdir(exist_ok=True)
+            old.rename(removed)
+    for removed in (out / STAGING).glob(f"{REMOVED}*"):
+        shutil.rmtree(removed, ignore_errors=True)
 
 
 def write_detail(root: Path, table: Table, rows: pl.LazyFrame) -> int:
@@ -213,9 +215,14 @@ def write_detail(root: Path, table: Table, rows: pl.LazyFrame) -> int:
 def current_manifest(out: Path) -> dict[str, Any]:
     """run.json of the current run; empty where there is none."""
     folder = current(out)
+    return manifest(folder) if folder else {}
+
+
+def manifest(folder: Path) -> dict[str, Any]:
+    """run.json of a run; empty where it cannot be read."""
     try:
-        return dict(json.loads((folder / "run.json").read_text(encoding="utf-8"))) if folder else {}
-    except (OSError, ValueError):
+        return dict(json.loads((folder / "run.json").read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
         return {}
 
 
@@ -242,7 +249,8 @@ def staging(out: Path, identity: str, *, keep: bool, sweep: bool = True) -> Path
         for other in root.iterdir():
             if other != mine or not keep:
                 shutil.rmtree(other, ignore_errors=True)
-    mine.mkdir(parents=True, exist_ok=True)
+    with writing_to(out):
+        mine.mkdir(parents=True, exist_ok=True)
     return mine
 
 

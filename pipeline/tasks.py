@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import attribution, storage
-from pipeline.errors import InputError, PipelineError
+from pipeline.errors import InputError, PipelineError, refused
 from pipeline.partition import Work, Write, columns_of, needs_to_energy
 from pipeline.plan import Partition
 from pipeline.settings import Settings
@@ -53,14 +53,14 @@ def compute(staged: Path, up: Upstream, task: Task, settings: Settings) -> Done:
     part = task.part
     work = Work(up, part, settings, writer(staged, settings, f"{part.number:05}-{task.identity[:8]}", files))
     try:
-        attribution.attribute(work, needs_to_energy(work))
+        with storage.told_when_full(staged):
+            attribution.attribute(work, needs_to_energy(work))
     except InputError:
         raise
     except Exception as error:
         named = ", ".join(part.servers[:5]) + (f" and {len(part.servers) - 5} more" if len(part.servers) > 5 else "")
-        raise PipelineError(
-            f"partition {part.number} (servers {named}) failed: {type(error).__name__}: {error}"
-        ) from error
+        why = refused(error) or f"{type(error).__name__}: {error}"
+        raise PipelineError(f"partition {part.number} (servers {named}) failed: {why}") from error
     seconds = round(time.monotonic() - began, 3)
     done = {
         "number": part.number,

@@ -372,8 +372,11 @@ def test_a_failing_pipeline_exits_1(
 def test_an_out_that_cannot_be_written_is_one_line(model: Path, tmp_path: Path, wattrow: Wattrow) -> None:
     (tmp_path / "file").write_text("", encoding="utf-8")
     done = wattrow("run", model, "--out", tmp_path / "file/out")
-    assert done.code == 1
-    assert done.err.splitlines()[-1] == f"failed: {tmp_path}/file/out: Not a directory"
+    assert done.code == 2, "what stands after --out has to be changed"
+    assert done.err.splitlines()[-1] == (
+        f"error: {tmp_path}/file/out: cannot be written ({tmp_path}/file/out: Not a directory); "
+        "make it a folder that this user may write to, or give another --out"
+    )
 
 
 # ---------------------------------------------------------------- settings

@@ -22,7 +22,7 @@ LAYERS = [
     ["units", "errors", "constants", "csv_text"],
     ["tables"],
     ["violations", "series", "parsing", "folder", "settings", "configuration"],
-    ["stages", "civil_time", "checking", "storage", "rendering"],
+    ["stages", "civil_time", "checking", "storage", "lock", "limits", "rendering"],
     ["reading", "relations", "views", "plan"],
     ["model", "checks", "catalog", "importers"],
     ["upstream", "explain", "dims"],

@@ -252,6 +252,16 @@ def test_a_run_published_meanwhile_is_not_overwritten(model: Path, out: Path, mo
     assert pointer(out) == {"run_id": "of someone else"}
 
 
+def test_the_run_that_was_replaced_is_kept_whatever_the_clock_said(s3: Store):
+    first, second, replaced, current = (f"{year}0101T000000.000000Z-aaaaaa" for year in (2030, 2031, 2027, 2026))
+    for name in (first, second, replaced, current):
+        s3.write(f"runs/{name}/run.json", {})
+    objects.clean(s3, current, 3, replaced)
+    assert {n.split("/")[1] for n in s3.list("runs/")} == {second, replaced, current}
+    objects.clean(s3, current, 1, replaced)
+    assert {n.split("/")[1] for n in s3.list("runs/")} == {current}
+
+
 def test_the_lock(out: Path, s3: Store, monkeypatch: pytest.MonkeyPatch):
     store = store_of(out)
     assert store is not None

@@ -15,6 +15,7 @@ import pytest
 
 from pipeline import plan, run, storage, tasks, worker
 from pipeline.errors import InputError, PipelineError
+from pipeline.lock import locked
 from pipeline.run import How
 from pipeline.settings import Settings
 from tests.splits import (
@@ -370,16 +371,16 @@ def test_a_capacity_error_of_a_worker_is_an_input_error_with_its_rows(
 
 def test_a_second_run_waits_for_nobody(model: Path, tmp_path: Path):
     with (
-        storage.locked(tmp_path),
+        locked(tmp_path),
         pytest.raises(InputError, match=rf"another run is at work \(process {os.getpid()} on "),
     ):
         run.run(model, tmp_path, CORE)
 
 
 def test_a_lock_of_a_dead_process_is_taken_over(model: Path, tmp_path: Path):
-    with storage.locked(tmp_path):
+    with locked(tmp_path):
         held = (tmp_path / ".lock").read_text()
     (tmp_path / ".lock").write_text(held.replace(f'"pid": {os.getpid()}', '"pid": 4194304'))
-    with storage.locked(tmp_path):
+    with locked(tmp_path):
         assert json.loads((tmp_path / ".lock").read_text())["pid"] == os.getpid()
     assert not (tmp_path / ".lock").exists()
