@@ -25,7 +25,7 @@ from pipeline.violations import stacked, violation
 Write = Callable[[str, Rows, str], None]
 """Writes rows of a table; the last argument tells the files of one table apart."""
 
-SLICE_ROWS = 1_500_000
+SLICE_ROWS = 700_000
 """Rows exploded at once when series are written."""
 
 DERIVED_COLUMNS = {"need.job": job.NEEDS, "repartition.server": ["weight"]}
