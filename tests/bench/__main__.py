@@ -128,7 +128,7 @@ def queries(name: str, current: Path) -> list[Result]:
 
 
 def growth(work: Path, servers: int, jobs_each: int, hours: int) -> list[Result]:
-    """The same jobs per server on ten times the servers."""
+    """The same jobs per server on ten times the servers; with both, partitions are of their full size."""
     made = []
     for many in (servers, 10 * servers):
         model = work / f"model-growth-{many}"
@@ -194,7 +194,7 @@ def suite(small: bool, work: Path) -> dict[str, object]:
         **tenth,
         "A": lambda: size("A", work, 20, 1000, 26280, a),
         "B": lambda: size("B", work, 50, 5000, 26280, {"core": "20 s, 1.2 GB", "base": "10 s, 1.2 GB"}),
-        "growth": lambda: growth(work, 10, 50, 8760),
+        "growth": lambda: growth(work, 30, 50, 8760),
         "many jobs": lambda: special("100000 jobs, 1000 servers, a month", work, 1000, 100_000, 720),
         "large server": lambda: special("one server, 5000 jobs, 3 years", work, 1, 5000, 26280),
         "sacct": lambda: sacct(work, 1_000_000),
