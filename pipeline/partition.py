@@ -95,6 +95,10 @@ class Work:
         """Whether any of these tables is asked for."""
         return any(t in self.settings.wanted for t in tables)
 
+    def forget(self) -> None:
+        """Let go of the range that was kept: it knows this work, and a ring is only freed when the interpreter looks for rings."""
+        self._kept = None
+
     def chunks(self) -> Iterator["Chunk"]:
         """The ranges of jobs, one after the other; the only one is kept for the second pass."""
         for index in range(len(self.part.chunks)):

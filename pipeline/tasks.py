@@ -61,6 +61,8 @@ def compute(staged: Path, up: Upstream, task: Task, settings: Settings) -> Done:
         named = ", ".join(part.servers[:5]) + (f" and {len(part.servers) - 5} more" if len(part.servers) > 5 else "")
         why = refused(error) or f"{type(error).__name__}: {error}"
         raise PipelineError(f"partition {part.number} (servers {named}) failed: {why}") from error
+    finally:
+        work.forget()
     seconds = round(time.monotonic() - began, 3)
     done = {
         "number": part.number,
