@@ -61,7 +61,7 @@ test: $(STAMP) ## All tests but the deep ones
 	$(PYTHON) -m pytest -m "not deep"
 
 .PHONY: test-deep
-test-deep: $(STAMP) ## The long runs too
+test-deep: $(STAMP) ## The long runs too: WATTROW_EXAMPLES (100,000) models against the reference, fuzzers; WATTROW_MINUTES, WATTROW_SEED
 	$(PYTHON) -m pytest
 
 .PHONY: check
