@@ -811,7 +811,9 @@ def repartition_storage(model: Model, out: dict[str, Rows]) -> Rows:
         siblings = len(model.jobs_of(server["server_id"])) if server else 0
         for r in here:
             unused = nb[r["hour"]] * storage["storage_capacity"] - full[r["hour"]]
-            weight = r["cumulative_storage_need"] + (unused + value(storage, "base_storage_need", 0.0)) / siblings
+            # below 0 by as little as no instance is bought for
+            shared = max(0.0, unused + value(storage, "base_storage_need", 0.0))
+            weight = r["cumulative_storage_need"] + shared / siblings
             weights.setdefault(r["job_id"], {})[r["hour"]] = weight
         for job_id, hour, weight, weight_sum, share in with_shares(weights, list(full)):
             key = {"storage_id": storage_id, "job_id": job_id, "hour": hour}
