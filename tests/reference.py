@@ -1008,7 +1008,8 @@ def footprint_of_storages(model: Model, out: dict[str, Rows]) -> Iterator[Row]:
             for (key, name), series in held.items():
                 source = ("storage", storage_id, "manufacturing", "retention")
                 yield footprint_row(source, key[1], name, hour, kg * series[hour] / provisioned)
-            rest = kg * (provisioned - math.fsum(series[hour] for series in held.values())) / provisioned
+            kept = math.fsum(series[hour] for series in held.values())
+            rest = kg * max(0.0, provisioned - kept) / provisioned
             for key in jobs:
                 for name, share in flat[key].items():
                     source = ("storage", storage_id, "manufacturing", "baseline")

@@ -17,6 +17,7 @@ from pipeline.importers.lines import read_blocks
 Record = dict[str, str | None]
 JOBS_KEY = re.compile(r'"jobs"\s*:\s*\[')
 LIST = re.compile(r"\s*\[")
+_HALF = re.compile("[\ud800-\udfff]")
 SEPARATORS = " ,\t\r\n"
 LIST_ENDED, CUT_OFF = object(), object()
 LONGEST_RECORD = 64 * 2**20
@@ -113,7 +114,16 @@ def json_records(path: Path) -> Iterator[Record]:
     for job in _jobs(path):
         if not isinstance(job, dict):
             raise InputError(f"{path}: expected a list of jobs that are objects, found {str(job)[:80]!r}")
-        yield from _job_and_steps(job)
+        try:
+            records = list(_job_and_steps(job))
+        except RecursionError:
+            raise InputError(f"{path}: a job is nested too deeply: not of sacct --json") from None
+        yield from map(_writable, records)
+
+
+def _writable(record: Record) -> Record:
+    """The record without halves of surrogate pairs, which no table can hold; they become U+FFFD as broken UTF-8 does."""
+    return {name: text and _HALF.sub("\ufffd", text) for name, text in record.items()}
 
 
 class _Twice(Exception):
@@ -188,7 +198,8 @@ def _job_and_steps(job: dict[str, Any]) -> Iterator[Record]:
         "req_mem": _requested_memory(_object(job.get("required"))),
     }
     yield record
-    for step in job.get("steps") or []:
+    steps = job.get("steps")
+    for step in steps if isinstance(steps, list) else []:
         if isinstance(step, dict):
             name = _step_name(step)
             shared = {n: record[n] for n in ("cluster", "account", "user", "submit_time")}

@@ -192,7 +192,7 @@ def other_json(data: bytes, chance: random.Random) -> bytes:  # noqa: PLR0912  #
                 except (KeyError, IndexError):
                     holder[key] = None
             case 3:
-                for _ in range(chance.choice((1, 2, 70))):
+                for _ in range(chance.choice((1, 1, 2, 70, 600))):
                     holder[key] = [holder[key]] if chance.random() < 0.5 else {"value": holder[key]}
             case 4 if isinstance(holder, dict):
                 holder[chance.choice(["", "id", "value", "unit", "x" * 300, "_id", "items", str(key) + "s"])] = holder[

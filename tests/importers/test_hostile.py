@@ -153,6 +153,48 @@ def test_a_record_that_json_lets_pass_is_refused_and_with_strict_the_file(tmp_pa
     assert code in (tmp_path / "model" / "rejects.csv" / f"{reader}.csv").read_text()
 
 
+@pytest.mark.parametrize("reader", JSON)
+@pytest.mark.parametrize("depth", [600, 975, 990])
+@pytest.mark.parametrize("ends", ["[]", ('{"a":', "}")], ids=["lists", "objects"])
+def test_values_nested_hundreds_deep_are_no_reason_to_crash(tmp_path, reader, depth, ends, monkeypatch, capsys):
+    path = tmp_path / READERS[reader][0]
+    inner = "1" if ends[1] == "}" else ""
+    path.write_bytes(with_entry(reader, f'"x": {ends[0] * depth}{inner}{ends[1] * depth}'))
+    arguments = ["import", reader.split(maxsplit=1)[0], path, "--model", tmp_path / "model"]
+    code, said = called(*arguments, monkeypatch=monkeypatch, capsys=capsys)
+    assert "Traceback" not in said
+    assert code == 0 or (code == 2 and ("nested" in said or "broken or cut off" in said))
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"steps": True},
+        {"steps": {"a": 1}},
+        {"required": {"memory_per_node": "\u0661", "CPUs": "\u0668"}},
+        {"time": 5},
+        {"tres": [1]},
+    ],
+)
+def test_values_of_another_kind_in_sacct_json_are_no_reason_to_crash(tmp_path, changed):
+    report, _ = sacct_of.take(tmp_path, json.dumps({"jobs": [test_slurm.json_job(**changed)]}), timezone=None)
+    assert report.rows_in >= 1
+
+
+@pytest.mark.parametrize("field", ["ReqMem", "AllocTRES", "Suspended", "JobID", "ConsumedEnergyRaw", "AllocCPUS"])
+def test_digits_of_other_scripts_are_no_digits(tmp_path, field):
+    spoilt = sacct_of.JOB[field].translate({ord("0") + n: 0x660 + n for n in range(10)})
+    report, _ = sacct_of.take(tmp_path, sacct_of.sacct(sacct_of.job(901), {**sacct_of.JOB, field: spoilt}))
+    assert report.rows_in == 2
+
+
+def test_half_a_surrogate_pair_in_sacct_json_becomes_the_mark_of_broken_text(tmp_path):
+    _, model = sacct_of.take(
+        tmp_path, json.dumps({"jobs": [test_slurm.json_job(name="a\ud800b", steps=[])]}), timezone=None
+    )
+    assert sacct_of.only(model)["job_name"] == "a\ufffdb"
+
+
 def test_a_second_document_of_sacct_json_is_read_too(tmp_path):
     two = [json.dumps({"jobs": [test_slurm.json_job(job_id=n, steps=[])], "errors": []}) for n in (900, 901)]
     report, _ = sacct_of.take(tmp_path, "\n".join(two), timezone=None)
