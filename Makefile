@@ -61,8 +61,17 @@ test: $(STAMP) ## All tests but the deep ones
 	$(PYTHON) -m pytest -m "not deep"
 
 .PHONY: test-deep
-test-deep: $(STAMP) ## The long runs too
+test-deep: $(STAMP) ## The long runs too (many hours; WATTROW_EXAMPLES, WATTROW_MINUTES and WATTROW_SEED: tests/deep)
+	$(UV) sync --quiet --frozen --group fuzz
 	$(PYTHON) -m pytest
+
+TARGET := slurm
+MINUTES := 60
+
+.PHONY: fuzz
+fuzz: $(STAMP) ## Coverage-guided fuzzing of one reader: make fuzz TARGET=ucloud MINUTES=60 (findings go to build/fuzz)
+	$(UV) sync --quiet --frozen --group fuzz
+	$(PYTHON) -m tests.deep.fuzz $(TARGET) --minutes $(MINUTES)
 
 .PHONY: check
 check: $(STAMP) ## ruff and mypy --strict

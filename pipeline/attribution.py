@@ -118,7 +118,9 @@ def cells_of(work: Work, piece: Chunk) -> pl.LazyFrame:
     modelled = job.with_needs(job.in_flight(piece.occurrence, piece.jobs)).with_columns(
         size=col.avg_occurrences.list.sum()
     )
-    held = stretches(piece.observed.filter(col.avg_occurrences > 0), footprint.CELL, [*CELL_VALUES, "demand"])
+    # a run that took no time has its cell, too
+    seen = piece.observed.filter((col.avg_occurrences > 0) | (col.occurrences > 0))
+    held = stretches(seen, footprint.CELL, [*CELL_VALUES, "demand"])
     observed = held.with_columns(size=col.demand.list.sum(), service_id=pl.lit(None, pl.String))
     triggered = pl.concat([f.select("job_id", "server_id") for f in (modelled, observed)]).unique()
     idle = piece.every_job.join(triggered, on=["job_id", "server_id"], how="anti").with_columns(

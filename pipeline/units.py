@@ -80,11 +80,15 @@ class Conversion:
         return self.numerator == self.denominator
 
     def __call__(self, values: pl.Expr) -> pl.Expr:
-        """The values in the new unit; a division where that rounds once, as a decimal point moved would."""
+        """The values in the new unit; multiplied or divided, each rounds once, so that 123.456 W are 0.123456 kW to the last bit."""
         if self.is_one:
             return values
         scaled = values if self.numerator == 1 else values * float(self.numerator)
-        return scaled if self.denominator == 1 else scaled / float(self.denominator)
+        if self.denominator == 1:
+            return scaled
+        # a column, for Polars multiplies by the reciprocal of a divisor that is one number, which rounds twice
+        divisor = values.is_null().cast(pl.Float64) * 0.0 + float(self.denominator)
+        return scaled / divisor
 
     @property
     def factor(self) -> float:

@@ -173,6 +173,7 @@ class Model:
     starts: dict[str, Series] = field(default_factory=dict)
     in_parallel: dict[str, dict[str, Series]] = field(default_factory=dict)  # pattern -> (edge) journey -> series
     cells: dict[JobKey, dict[CellKey, Cell]] = field(default_factory=dict)
+    hours: tuple[datetime, datetime] | None = None  # first and last of the greater model that this one is a part of
 
     def rows(self, name: str) -> Rows:
         return self.tables.get(name, [])
@@ -553,8 +554,10 @@ def job_hours(model: Model, server_id: str) -> list[datetime]:
     return list(filled(total(model.job_total(key, "in_flight") for key in model.jobs_of(server_id))))
 
 
-def model_hours(out: dict[str, Rows]) -> list[datetime]:
+def model_hours(model: Model, out: dict[str, Rows]) -> list[datetime]:
     """From the first to the last hour of any series (MODEL.md 4)."""
+    if model.hours is not None:
+        return hours_between(*model.hours)
     hours = {r["hour"] for name in ("need.usage_pattern", "need.occurrence", "need.job") for r in out[name]}
     return hours_between(min(hours), max(hours)) if hours else []
 
@@ -565,7 +568,7 @@ def need_server(model: Model, out: dict[str, Rows]) -> Rows:
     for server_id, server in model.servers.items():
         ram = total(model.job_total(key, "ram") for key in model.jobs_of(server_id))
         compute = total(model.job_total(key, "compute") for key in model.jobs_of(server_id))
-        unused_but_there = model_hours(out) if value(server, "fixed_nb_of_instances") is not None else []
+        unused_but_there = model_hours(model, out) if value(server, "fixed_nb_of_instances") is not None else []
         hours = job_hours(model, server_id) or unused_but_there
         rows += rows_of({"server_id": server_id}, hours, ram_need=ram, compute_need=compute)
     return rows
@@ -663,7 +666,7 @@ def instances_storage(model: Model, out: dict[str, Rows]) -> Rows:
         need = column(out["need.storage"], "storage_id", storage_id, "full_cumulative_storage_need")
         unused_but_there = fixed is not None and not need
         if unused_but_there:
-            need = dict.fromkeys(model_hours(out), 0.0)
+            need = dict.fromkeys(model_hours(model, out), 0.0)
         for hour, terabytes in need.items():
             raw = terabytes / storage["storage_capacity"]
             nb: float = ceil_guarded(raw)
@@ -808,7 +811,9 @@ def repartition_storage(model: Model, out: dict[str, Rows]) -> Rows:
         siblings = len(model.jobs_of(server["server_id"])) if server else 0
         for r in here:
             unused = nb[r["hour"]] * storage["storage_capacity"] - full[r["hour"]]
-            weight = r["cumulative_storage_need"] + (unused + value(storage, "base_storage_need", 0.0)) / siblings
+            # below 0 by as little as no instance is bought for
+            shared = max(0.0, unused + value(storage, "base_storage_need", 0.0))
+            weight = r["cumulative_storage_need"] + shared / siblings
             weights.setdefault(r["job_id"], {})[r["hour"]] = weight
         for job_id, hour, weight, weight_sum, share in with_shares(weights, list(full)):
             key = {"storage_id": storage_id, "job_id": job_id, "hour": hour}
@@ -1003,7 +1008,8 @@ def footprint_of_storages(model: Model, out: dict[str, Rows]) -> Iterator[Row]:
             for (key, name), series in held.items():
                 source = ("storage", storage_id, "manufacturing", "retention")
                 yield footprint_row(source, key[1], name, hour, kg * series[hour] / provisioned)
-            rest = kg * (provisioned - math.fsum(series[hour] for series in held.values())) / provisioned
+            kept = math.fsum(series[hour] for series in held.values())
+            rest = kg * max(0.0, provisioned - kept) / provisioned
             for key in jobs:
                 for name, share in flat[key].items():
                     source = ("storage", storage_id, "manufacturing", "baseline")
@@ -1065,10 +1071,15 @@ def repartition_footprint(model: Model, out: dict[str, Rows], attribution_key: s
 
 # ------------------------------------------------------------------------------------------------------------ all tables
 def compute(
-    tables: dict[str, list[dict[str, Any]]], *, attribution_key: str = "weight", horizon: datetime | None = None
+    tables: dict[str, list[dict[str, Any]]],
+    *,
+    attribution_key: str = "weight",
+    horizon: datetime | None = None,
+    hours: tuple[datetime, datetime] | None = None,
 ) -> dict[str, list[dict[str, Any]]]:
     """Every output table of TABLES.md from the input tables: rows in canonical units, hours in UTC."""
     model, out = read(tables), dict[str, Rows]()
+    model.hours = hours
     horizon = horizon and utc(horizon)
     set_starts(model)
     set_in_parallel(model)

@@ -1,6 +1,7 @@
 """Whole random models: the pipeline against the naive reference, against itself in other partitions, and against conservation.
 
-`WATTROW_EXAMPLES=100000` for a deep run; `WATTROW_SHRINK=1` to shrink what is found (slow: every step is a whole run).
+Every model is run on its own here; `tests/deep` runs a hundred thousand of them in batches. `WATTROW_ALONE=1000` for more of them
+here, and new ones; `WATTROW_SHRINK=1` to shrink what is found (slow: every step is a whole run).
 """
 
 import os
@@ -19,7 +20,7 @@ from pipeline import partition, plan
 from pipeline.errors import InputError
 from tests import models, reference
 
-DEEP = os.environ.pop("WATTROW_EXAMPLES", None)  # popped, with the next: a run refuses settings that it does not know
+DEEP = os.environ.pop("WATTROW_ALONE", None)  # popped, with the next: a run refuses settings that it does not know
 SHRINK = os.environ.pop("WATTROW_SHRINK", None)
 EXAMPLES = int(DEEP or 40)
 TOO_SMALL = {"insufficient capacity", "no capacity"}

@@ -99,7 +99,18 @@ def test_a_decimal_point_that_moves_leaves_the_same_digits():
     moved = given.select(conversion("kW", "W")(pl.col("x")))["x"].to_list()
     back = given.select(conversion("W", "kW")(pl.col("x")))["x"].to_list()
     assert moved == [100, 300, 1100, 123456, 85300]
-    assert back == pytest.approx([0.1 / 1000, 0.3 / 1000, 1.1 / 1000, 123.456 / 1000, 85.3 / 1000], rel=2.3e-16)
+    assert back == [0.1 / 1000, 0.3 / 1000, 1.1 / 1000, 123.456 / 1000, 85.3 / 1000]
+
+
+@pytest.mark.parametrize(("given", "canonical", "divisor"), [("W", "kW", 1000), ("s", "h", 3600), ("h", "year", 8766)])
+def test_a_conversion_to_a_larger_unit_is_the_nearest_number_there_is(given, canonical, divisor):
+    chance = random.Random(4)
+    values = [123.456, None, float("nan"), *(chance.uniform(-1e6, 1e6) for _ in range(2000))]
+    made = pl.DataFrame({"x": values}).select(conversion(given, canonical)(pl.col("x")))["x"].to_list()
+    assert made[0] == 123.456 / divisor
+    assert made[1] is None
+    assert made[3:] == [v / divisor for v in values[3:] if v is not None]
+    assert pl.DataFrame({"x": [1.0]}).clear().select(conversion(given, canonical)(pl.col("x"))).is_empty()
 
 
 def test_every_unit_of_the_dictionary_is_known():

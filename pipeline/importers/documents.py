@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import InputError
+from pipeline.importers.lines import refuse_pipe
 
 SUFFIXES = (".json", ".jsonl", ".ndjson")
 """Files of a folder that are read, `.gz` after them or not."""
@@ -99,6 +100,7 @@ def _is_page(value: object) -> bool:
 
 def _files(source: Path, notes: list[str]) -> list[Path]:
     """The files to read, sorted; hidden ones are not."""
+    refuse_pipe(source)
     try:
         if not source.exists():
             raise InputError(f"{source}: no such file or folder")

@@ -23,6 +23,7 @@ import numpy.typing as npt
 import zstandard
 
 from pipeline.errors import InputError
+from pipeline.importers.lines import refuse_pipe
 from pipeline.tables.columns import EARLIEST_YEAR, LATEST_YEAR
 from pipeline.units import UnitError, conversion
 
@@ -224,6 +225,7 @@ def read_file(path: Path, imported: Collection[str]) -> EfootprintFile:
 
 
 def _document(path: Path) -> dict[str, object]:
+    refuse_pipe(path)
     try:
         document = json.loads(path.read_bytes().decode("utf-8-sig"), object_pairs_hook=_without_twins)
         text = json.dumps(document, ensure_ascii=False)

@@ -1,6 +1,7 @@
 """Text logs, gzipped or plain, read as whole lines in bounded memory, whatever the file turns out to hold."""
 
 import gzip
+import stat
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -29,8 +30,21 @@ class Lines:
     """Number of the first line, from 1."""
 
 
+def refuse_pipe(source: Path) -> None:
+    """InputError for what is there but neither a file nor a folder: a pipe may never end, a device never does."""
+    try:
+        mode = source.stat().st_mode
+    except FileNotFoundError:
+        return
+    except (OSError, ValueError) as problem:
+        raise InputError(f"{source}: cannot be read: {getattr(problem, 'strerror', None) or problem}") from None
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+        raise InputError(f"{source}: a pipe or a device, not a file; write what it gives to a file first")
+
+
 def log_files(source: Path) -> list[Path]:
     """The file itself, or the files of a folder in order of their names."""
+    refuse_pipe(source)
     if source.is_dir():
         files = sorted(p for p in source.iterdir() if p.is_file() and not p.name.startswith("."))
         if not files:

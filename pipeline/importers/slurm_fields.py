@@ -54,7 +54,7 @@ EARLIEST, LATEST = 1990, 2200
 def number(text: pl.Expr) -> pl.Expr:
     """A number, with K, M, G or T for powers of 1024."""
     plain = text.cast(pl.Float64, strict=False)
-    groups = text.str.extract_groups(r"^(\d+(?:\.\d+)?)([KMGTP])$")
+    groups = text.str.extract_groups(r"^([0-9]+(?:\.[0-9]+)?)([KMGTP])$")
     return plain.fill_null(groups.struct[0].cast(pl.Float64) * _power(groups.struct[1]))
 
 
@@ -73,13 +73,13 @@ def count(text: pl.Expr) -> pl.Expr:
 
 def memory(text: pl.Expr) -> pl.Expr:
     """Memory [GiB, as GB_ram] of `16000M`, `62.50G`, `201326592K`, or plain bytes."""
-    groups = text.str.extract_groups(r"^(\d+(?:\.\d+)?)([KMGTP]?)B?$")
+    groups = text.str.extract_groups(r"^([0-9]+(?:\.[0-9]+)?)([KMGTP]?)B?$")
     return groups.struct[0].cast(pl.Float64) * _power(groups.struct[1]) / 1024.0**3
 
 
 def seconds(text: pl.Expr) -> pl.Expr:
     """A duration [s] of `[D-]HH:MM:SS`, `MM:SS.mmm`, or plain seconds."""
-    clock = text.str.extract_groups(r"^(?:(?:(\d{1,9})-)?(\d{1,9}):)?(\d{1,9}):(\d{1,9}(?:\.\d+)?)$")
+    clock = text.str.extract_groups(r"^(?:(?:([0-9]{1,9})-)?([0-9]{1,9}):)?([0-9]{1,9}):([0-9]{1,9}(?:\.[0-9]+)?)$")
     days, hours, minutes, rest = (clock.struct[i].cast(pl.Float64) for i in range(4))
     spelled = days.fill_null(0) * 86400 + hours.fill_null(0) * 3600 + minutes * 60 + rest
     plain = text.cast(pl.Float64, strict=False)
@@ -99,18 +99,18 @@ def tres(text: pl.Expr, name: str) -> pl.Expr:
 
 def gpus(tres_text: pl.Expr) -> pl.Expr:
     """GPUs of a list of resources: the total where it stands, else the sum over kinds (both count the same cards)."""
-    kinds = _sum_of(tres_text.str.extract_all(r"gres/gpu:[^=,]+=\d{1,9}"))
+    kinds = _sum_of(tres_text.str.extract_all(r"gres/gpu:[^=,]+=[0-9]{1,9}"))
     return number(tres(tres_text, "gres/gpu")).fill_null(kinds)
 
 
 def gpus_of_gres(gres_text: pl.Expr) -> pl.Expr:
     """GPUs of the older `gpu:2` or `gpu:a100:2(IDX:0-1)`."""
-    return _sum_of(gres_text.str.extract_all(r"gpu(?::[^:,()]+)?:\d{1,9}"))
+    return _sum_of(gres_text.str.extract_all(r"gpu(?::[^:,()]+)?:[0-9]{1,9}"))
 
 
 def _sum_of(items: pl.Expr) -> pl.Expr:
     """The sum of the numbers that end the texts of a list."""
-    return items.list.eval(pl.element().str.extract(r"(\d+)$").cast(pl.Int64)).list.sum().cast(pl.Float64)
+    return items.list.eval(pl.element().str.extract(r"([0-9]+)$").cast(pl.Int64)).list.sum().cast(pl.Float64)
 
 
 def requested_memory(text: pl.Expr, cpus: pl.Expr, nodes: pl.Expr) -> pl.Expr:

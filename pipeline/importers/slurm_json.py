@@ -16,10 +16,13 @@ from pipeline.importers.lines import read_blocks
 
 Record = dict[str, str | None]
 JOBS_KEY = re.compile(r'"jobs"\s*:\s*\[')
-DECODER = json.JSONDecoder()
+LIST = re.compile(r"\s*\[")
+_HALF = re.compile("[\ud800-\udfff]")
 SEPARATORS = " ,\t\r\n"
 LIST_ENDED, CUT_OFF = object(), object()
 LONGEST_RECORD = 64 * 2**20
+LONGEST_KEY = 200
+"""Characters of a block's end in which the key of the next list may begin."""
 """Characters; a job with more steps than fit is taken for a broken file."""
 COMMON = {
     "exit_code": ("exit_code",),
@@ -111,30 +114,64 @@ def json_records(path: Path) -> Iterator[Record]:
     for job in _jobs(path):
         if not isinstance(job, dict):
             raise InputError(f"{path}: expected a list of jobs that are objects, found {str(job)[:80]!r}")
-        yield from _job_and_steps(job)
+        try:
+            records = list(_job_and_steps(job))
+        except RecursionError:
+            raise InputError(f"{path}: a job is nested too deeply: not of sacct --json") from None
+        yield from map(_writable, records)
+
+
+def _writable(record: Record) -> Record:
+    """The record without halves of surrogate pairs, which no table can hold; they become U+FFFD as broken UTF-8 does."""
+    return {name: text and _HALF.sub("\ufffd", text) for name, text in record.items()}
+
+
+class _Twice(Exception):
+    """A name stands twice in an object."""
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object; _Twice where it does not say which of two values holds."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise _Twice(next(name for name in names if names.count(name) > 1))
+    return found
+
+
+DECODER = json.JSONDecoder(object_pairs_hook=_once)
 
 
 def _jobs(path: Path) -> Iterator[Any]:
-    """The elements of the top list, or of the list under `jobs`, decoded one by one."""
+    """The elements of the top list, or of the list under `jobs`, decoded one by one; of every document, where several follow."""
     decode = codecs.getincrementaldecoder("utf-8")("replace").decode
-    text, at, opened = "", 0, False
+    text, at, opened, lists = "", 0, False, 0
     for block in read_blocks(path):
         text, at = text[at:] + decode(block), 0
-        if not opened:
-            start = re.match(r"\s*\[", text) or JOBS_KEY.search(text)
-            opened, at = start is not None, start.end() if start else 0
-        while opened:
-            element, at = _next_element(text, at)
-            if element is LIST_ENDED:
-                return
+        while True:
+            if not opened:
+                start = LIST.match(text, at) or JOBS_KEY.search(text, at)
+                if start is None:
+                    break
+                opened, at, lists = True, start.end(), lists + 1
+            try:
+                element, at = _next_element(text, at)
+            except _Twice as name:
+                raise InputError(f"{path}: {str(name)[:80]!r} stands twice in one object of a job") from None
             if element is CUT_OFF:
                 break
-            yield element
+            if element is LIST_ENDED:
+                opened = False
+            else:
+                yield element
+        if lists and not opened:
+            at = max(at, len(text) - LONGEST_KEY)
         if len(text) - at > LONGEST_RECORD:
             raise InputError(
                 f"{path}: no list of jobs, or a job of more than {LONGEST_RECORD} characters: not of sacct --json"
             )
-    raise InputError(f"{path}: the JSON is broken or cut off, after {text[max(0, at - 40) : at + 40]!r}")
+    if opened or not lists:
+        raise InputError(f"{path}: the JSON is broken or cut off, after {text[max(0, at - 40) : at + 40]!r}")
 
 
 def _next_element(text: str, at: int) -> tuple[Any, int]:
@@ -142,7 +179,7 @@ def _next_element(text: str, at: int) -> tuple[Any, int]:
     while text[at : at + 1] in SEPARATORS and at < len(text):
         at += 1
     if text[at : at + 1] == "]":
-        return LIST_ENDED, at
+        return LIST_ENDED, at + 1
     try:
         return DECODER.raw_decode(text, at)
     except (ValueError, RecursionError):
@@ -161,7 +198,8 @@ def _job_and_steps(job: dict[str, Any]) -> Iterator[Record]:
         "req_mem": _requested_memory(_object(job.get("required"))),
     }
     yield record
-    for step in job.get("steps") or []:
+    steps = job.get("steps")
+    for step in steps if isinstance(steps, list) else []:
         if isinstance(step, dict):
             name = _step_name(step)
             shared = {n: record[n] for n in ("cluster", "account", "user", "submit_time")}

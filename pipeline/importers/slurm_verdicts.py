@@ -304,7 +304,7 @@ def _rules(jobs: pl.DataFrame, reading: Reading) -> list[Rule]:
     started, final = pl.col("started_at").is_not_null(), pl.col("run_state").is_in(fields.ENDED)
     record = pl.coalesce("job_id_raw", "job_id")
     rules = [
-        Rule("bad_record_id", "job_id_raw", ~record.str.contains(r"^\d").fill_null(False), "a job has a number"),
+        Rule("bad_record_id", "job_id_raw", ~record.str.contains(r"^[0-9]").fill_null(False), "a job has a number"),
         Rule("unknown_state", "state", pl.col("run_state").is_null(), "not one of Slurm's states"),
     ]
     for name in (n for n in fields.TIMES if TOLD + n in jobs.columns):

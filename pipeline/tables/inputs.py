@@ -139,7 +139,7 @@ class VideoStreamingJobs(_Named):
     resolution = text(
         "Text that holds the two pixel counts, `(W x H)`.",
         optional=False,
-        check={"resolution": lambda c: c.str.contains(r"\([1-9]\d{0,6} x [1-9]\d{0,6}\)")},
+        check={"resolution": lambda c: c.str.contains(r"\([1-9][0-9]{0,6} x [1-9][0-9]{0,6}\)")},
     )
     video_duration = quantity("s", "Length of the video.", max=LONGEST_SECONDS)
     refresh_rate = quantity("1/s", "Frames per second.")

@@ -149,6 +149,8 @@ BOUNDS = [
             at("server_need_volumes", 168, "hour_of_week", "168", "at most 167 h"), base=full),
     refused("a resolution without pixels", cell("video_streaming_jobs", 1, "resolution", "1080p"),
             at("video_streaming_jobs", 1, "resolution", "1080p", "two pixel counts as in `1080p (1920 x 1080)`"), base=full),
+    refused("a resolution in digits of another script", cell("video_streaming_jobs", 1, "resolution", "(1\u0669\u0662\u0660 x 1080)"),
+            at("video_streaming_jobs", 1, "resolution", "(1\u0669\u0662\u0660 x 1080)", "two pixel counts"), base=full),
     refused("a resolution of no pixels", cell("video_streaming_jobs", 1, "resolution", "(0 x 1080)"),
             at("video_streaming_jobs", 1, "resolution", "(0 x 1080)", "two pixel counts"), base=full),
 ]  # fmt: skip

@@ -17,7 +17,7 @@ def server_id() -> pl.Expr:
 
 def pixels() -> pl.Expr:
     """Pixels of a picture: the product of the two counts in `(W x H)`. [1]"""
-    counts = col.resolution.str.extract_groups(r"\((\d+) x (\d+)\)")
+    counts = col.resolution.str.extract_groups(r"\(([0-9]+) x ([0-9]+)\)")
     return counts.struct.field("1").cast(pl.Float64) * counts.struct.field("2").cast(pl.Float64)
 
 

@@ -217,3 +217,27 @@ def test_a_coarser_grain_sums_the_hours_into_the_first_of_the_period(tmp_path, g
     put = found.filter((pl.col("stream") == "load") & (pl.col("job_id") == "put")).sort("hour")
     assert [f"{h:%d %H}" for h in put["hour"]] == [f"{d} 00" for d in day]
     assert put["footprint"].sum() == pytest.approx((8 / 4 + 4 / 4) * 0.1)
+
+
+def test_a_user_whose_runs_take_no_time_has_a_part_of_what_is_split_equally(tmp_path):
+    storages = """
+        | storage_id | storage_capacity | carbon_footprint_fabrication_per_storage_capacity | data_storage_duration | lifespan | base_storage_need |
+        | disk       |              100 |                                            87.66  |                     1 |        1 |               0.5 |
+    """
+    runs = """
+        | run_id | source | server_id | application | project | user | started_at | ended_at | cpu_cores |
+        | a      | slurm  | web       | fold        | lab     | ann  | 00:00      | 00:30    |         0 |
+        | b      | slurm  | web       | fold        | lab     | bob  | 00:10      | 00:10    |         0 |
+        | c      | slurm  | web       | sort        | lab     | ann  | 00:20      | 00:20    |         0 |
+    """
+    web = servers("autoscaling").rstrip().replace("fixed_nb_of_instances |", "storage_id |").replace("| -", "| disk")
+    found = computed(tmp_path, {"servers": web, "storages": storages, "job_runs": runs})["repartition.footprint"]
+    assert_table(
+        found.filter(pl.col("stream") == "baseline"),
+        """
+        | job_id | container_id | usage_pattern_id | hour  | footprint |
+        | fold   | ann          | lab              | 00:00 | 1 / 2 / 2 |
+        | fold   | bob          | lab              | 00:00 | 1 / 2 / 2 |
+        | sort   | ann          | lab              | 00:00 | 1 / 2     |
+    """,
+    )
