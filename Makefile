@@ -26,7 +26,7 @@ $(UV):
 
 $(STAMP): uv.lock pyproject.toml | $(UV)
 	$(UV) venv --quiet --allow-existing .venv
-	$(UV) sync --quiet --frozen
+	$(UV) sync --quiet --frozen --compile-bytecode
 	@touch $@
 
 .PHONY: run
