@@ -236,7 +236,8 @@ def partitions_of(
     pieces = SHARED_PARTITIONS if shared else workers * PARTITIONS_PER_WORKER if workers > 1 else 1
     largest = min(plan.chunk_rows(memory_bytes(settings.memory), workers), max(total // pieces, plan.SMALLEST_CHUNK))
     cuts = {p["first"] for p in (before or {}).get("partitions", []) if "first" in p}
-    if len(cuts) > 2 * (total // min(largest, plan.TOGETHER_ROWS) + 1):  # after many changes, or with more memory: pack them anew
+    packed = total // min(largest, plan.TOGETHER_ROWS) + 1
+    if len(cuts) > 2 * packed:  # after many changes, or with more memory: pack them anew
         cuts = set()
     return plan.partitions(up.servers["server_id"].to_list(), sized, observed, largest, cuts)
 

@@ -269,6 +269,32 @@ def beside(
     return applied(frame, kernel, schema)
 
 
+def beside_some(
+    frame: pl.LazyFrame,
+    values: str,
+    source: pl.LazyFrame,
+    by: str,
+    column: str,
+    formula: pl.Expr,
+    otherwise: str,
+    into: str,
+) -> pl.LazyFrame:
+    """Add `into`: the formula, with the source's list `column` beside, for series that have a `by`; the list `otherwise` for the others.
+
+    Where no series has a `by`, as is common, none is copied.
+    """
+
+    def kernel(f: pl.DataFrame) -> pl.DataFrame:
+        alone = f[by].is_null()
+        if alone.all():
+            return f.with_columns(pl.col(otherwise).alias(into))
+        others = f.filter(alone).with_columns(pl.col(otherwise).alias(into))
+        laid = beside(f.filter(~alone).lazy(), values, source, [by], [column])
+        return pl.concat([others, laid.with_columns(formula.alias(into)).drop(column).collect()])
+
+    return _with(frame, kernel, into)
+
+
 def kept_for(frame: pl.LazyFrame, values: str, hours: str, into: str) -> pl.LazyFrame:
     """Add `into`: what has come in during the last `hours` whole hours, at each hour of the series itself. Never below zero, no residue."""
 

@@ -19,10 +19,10 @@ FILES = {
 }
 
 LAYERS = [
-    ["units", "errors", "constants", "csv_text"],
+    ["units", "errors", "constants", "csv_text", "allocator"],
     ["tables"],
     ["violations", "series", "parsing", "folder", "settings", "configuration"],
-    ["stages", "civil_time", "checking", "storage", "lock", "limits", "rendering"],
+    ["stages", "civil_time", "checking", "tally", "storage", "lock", "limits", "rendering"],
     ["reading", "relations", "views", "plan"],
     ["model", "checks", "catalog", "importers"],
     ["upstream", "explain", "dims"],

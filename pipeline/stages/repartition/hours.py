@@ -7,7 +7,7 @@ import polars as pl
 from polars import col
 
 from pipeline.constants import G_PER_KG
-from pipeline.series import LIST, applied, beside, from_rows, hour_index
+from pipeline.series import LIST, beside_some, from_rows, hour_index
 from pipeline.stages.expressions import guarded
 from pipeline.stages.lineage import Lineage, Made, Row, Rule, Total, same
 
@@ -277,16 +277,7 @@ def with_service(
     series: pl.LazyFrame, values: str, rates: pl.LazyFrame, rate: str, formula: pl.Expr, own: str, into: str
 ) -> pl.LazyFrame:
     """`into`: the formula (of `rate`, the service's base consumption per invocation in flight) for jobs of a service, else `own` as it is."""
-    schema = pl.Schema({**series.collect_schema(), into: LIST})
-
-    def kernel(f: pl.DataFrame) -> pl.DataFrame:
-        if f["service_id"].null_count() == len(f):
-            return f.with_columns(pl.col(own).alias(into))
-        alone = f.filter(col.service_id.is_null()).with_columns(pl.col(own).alias(into))
-        served = beside(f.filter(col.service_id.is_not_null()).lazy(), values, rates, ["service_id"], [rate])
-        return pl.concat([alone, served.with_columns(formula.alias(into)).drop(rate).collect()])
-
-    return applied(series, kernel, schema)
+    return beside_some(series, values, rates, "service_id", rate, formula, own, into)
 
 
 _SERVER, _SERVER_HOUR = same("server_id"), same("server_id", "hour")
