@@ -121,3 +121,48 @@ def test_a_gpu_server_counts_gpus():
         | cpus      | fold   | lab              | ann          |           16 |       64 | 16/32 + 64/128 |
     """,
     )
+
+
+def test_a_run_that_ends_on_the_hour_is_not_under_way_in_the_next_where_another_is():
+    made = runs("""
+        | run_id | source | server_id | application | project | user | submitted_at | started_at | ended_at | cpu_cores |
+        | late   | slurm  | node      | fold        | lab     | ann  | 00:00        | 05:00      | 06:00    |         4 |
+        | early  | slurm  | node      | fold        | lab     | ann  | 00:00        | 00:30      | 01:00    |         4 |
+        | next   | slurm  | node      | fold        | lab     | ann  | 01:00        | 01:00      | 01:30    |         4 |
+    """)  # fmt: skip
+    assert_table(
+        made,
+        """
+        | hour  | runs_started | runs_running | runs_ended | core_hours | wait_hours |
+        | 00:00 |            1 |            1 |          0 |    4 * 1/2 |        1/2 |
+        | 01:00 |            1 |            1 |          2 |    4 * 1/2 |          0 |
+        | 05:00 |            1 |            1 |          0 |          4 |          5 |
+        | 06:00 |            0 |            0 |          1 |          0 |          0 |
+    """,
+    )
+
+
+def test_pieces_that_end_on_the_hour_or_take_no_time_count_no_run_off():
+    pieces = given(
+        "job_run_intervals",
+        """
+        | run_id | interval_no | started_at | ended_at |
+        | a      |           0 | 00:30      | 01:00    |
+        | a      |           1 | 01:15      | 01:30    |
+        | a      |           2 | 02:00      | 02:00    |
+        | a      |           3 | 02:15      | 02:45    |
+    """,
+    )
+    made = runs("""
+        | run_id | source | server_id | application | project | user | submitted_at | started_at | ended_at | cpu_cores |
+        | a      | slurm  | node      | fold        | lab     | ann  | 00:00        | 00:30      | 02:45    |         4 |
+    """, pieces)  # fmt: skip
+    assert_table(
+        made,
+        """
+        | hour  | runs_started | runs_running | runs_ended | core_hours | wait_hours |
+        | 00:00 |            1 |            1 |          0 |    4 * 1/2 |        1/2 |
+        | 01:00 |            0 |            1 |          0 |    4 * 1/4 |          0 |
+        | 02:00 |            0 |            1 |          1 |    4 * 1/2 |          0 |
+    """,
+    )

@@ -3,7 +3,8 @@
 import polars as pl
 import pytest
 
-from tests.frames import assert_table, computed
+from pipeline.stages.repartition import footprint
+from tests.frames import assert_table, computed, frame
 
 KINDS = {"autoscaling", "serverless", "on-premise"}
 OCCURRENCES = """
@@ -217,3 +218,20 @@ def test_a_coarser_grain_sums_the_hours_into_the_first_of_the_period(tmp_path, g
     put = found.filter((pl.col("stream") == "load") & (pl.col("job_id") == "put")).sort("hour")
     assert [f"{h:%d %H}" for h in put["hour"]] == [f"{d} 00" for d in day]
     assert put["footprint"].sum() == pytest.approx((8 / 4 + 4 / 4) * 0.1)
+
+
+def test_stretches_of_one_cell_in_a_day_are_added_up():
+    stretches = frame("""
+        | job_id | start    | load   | idle   |
+        | fold   | 01:00    | [1, 2] | [8, 0] |
+        | fold   | 05:00    | [4]    | [1]    |
+        | fold   | +1 00:00 | [3]    | [2]    |
+    """)
+    assert_table(
+        footprint.by_grain(stretches, ["load", "idle"], "day"),
+        """
+        | job_id | hour     | load      | idle  |
+        | fold   | 00:00    | 1 + 2 + 4 | 8 + 1 |
+        | fold   | +1 00:00 | 3         | 2     |
+    """,
+    )

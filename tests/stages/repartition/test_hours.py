@@ -34,3 +34,7 @@ def test_the_rates_of_all_hours_pass_on_exactly_one_whole(instances):
 
 def test_nobody_pays_at_a_server_without_demand():
     assert hours.tier_rate(server([0, 0], [0, 0], 5)) == [0, 0]
+
+
+def test_an_instance_that_is_on_for_no_demand_is_paid_by_the_whole_period():
+    assert hours.tier_rate(server([1, 0], [1, 2], 2)) == pytest.approx([1 / 2 * (1 / 1 + 1 / 1)] * 2)
