@@ -8,13 +8,15 @@
 Cosmic-ray lists the mutants, makes them and keeps the results (so `cr-html build/mutants/session.sqlite` works too); this module
 runs them. Starting Python with Polars takes longer than most of the tests, so one process that has loaded the libraries, and has run
 nothing of Polars yet, is forked per mutant; the child takes the mutated module from memory, and no file is ever changed. It runs
-STEPS until a test fails. A session goes on where it was left.
+STEPS until a test fails. A session goes on where it was left; `--again survived --steps all` tries
+every step on what is left.
 """
 
 import argparse
 import ast
 import contextlib
 import difflib
+import gc
 import importlib
 import importlib.abc
 import importlib.machinery
@@ -52,12 +54,13 @@ from cosmic_ray.work_item import MutationSpec, TestOutcome, WorkerOutcome, WorkI
 
 from tests.mutants.operators import Provider
 
+sys.dont_write_bytecode = False  # what is compiled once is there for all children
 LOADED = (duckdb, hypothesis, numpy, pint, polars, pyarrow.parquet, pytest)
 ROOT = Path(__file__).parents[2]
 STAGES = ROOT / "pipeline/stages"
 SESSION = ROOT / "build/mutants/session.sqlite"
 EQUIVALENT = Path(__file__).parent / "equivalent.toml"
-CPU_SECONDS, WALL_SECONDS, BYTES = 150, 1800, 6 << 30
+CPU_SECONDS, WALL_SECONDS, BYTES = 240, 3600, 6 << 30
 
 cosmic_ray.plugins.OPERATOR_PROVIDERS["polars"] = Provider()
 
@@ -75,19 +78,37 @@ ARITHMETIC = {
 COMPARISONS = ("Eq", "NotEq", "Lt", "LtE", "Gt", "GtE")
 WITHOUT_VALUE = {"RemoveDecorator": "a decorator"}
 
-OPTIONS = ["-x", "-q", "--no-header", "--tb=line", "-p", "no:cacheprovider", "-m", "not deep", "--hypothesis-seed=1"]
+OPTIONS = [
+    "-x",
+    "-q",
+    "--no-header",
+    "--tb=line",
+    "-p",
+    "no:cacheprovider",
+    "-p",
+    "no:unraisableexception",
+    "-m",
+    "not deep",
+    "--hypothesis-seed=1",
+]
 EXPLAIN = "tests/test_explain.py"
 STEPS: dict[str, list[str]] = {
     "golden": ["tests/test_golden.py", "tests/test_dictionary.py"],
-    "models": ["tests/test_properties.py"],
-    "stages": ["tests/stages"],
+    "models": ["tests/test_properties.py", "-k", "agree_with_the_naive_reference"],
     "declarations": [EXPLAIN, "-k", "says_how or found_somewhere or symbols_come"],
     "explain": [EXPLAIN, "-k", "(of_its_explanation and hour) or kind_of_source"],
+    "stages": ["tests/stages"],
+    "explain all": [EXPLAIN],
 }
-"""What follows the tests of the module's own (`tests/stages/x/test_y.py` for `pipeline/stages/x/y.py`)."""
-DECLARED_FIRST = ["declarations", "explain", "golden", "models", "stages"]
-"""The order for mutants outside of functions: mostly declarations that only explanations read."""
-EXAMPLES = "12"
+"""What follows the tests of the module's own (`tests/stages/x/test_y.py` for `pipeline/stages/x/y.py`) and of its family."""
+FIRST = ["own", "models"]
+"""The steps that take seconds."""
+WHOLE_MODELS = ["repartition"]
+"""Stages whose own tests run whole models too; the random ones are faster there."""
+LATER = ["golden", "family"]
+LATER_FOR_DECLARATIONS = ["golden", "declarations", "explain"]
+"""The steps for what survived those; outside of functions there are mostly declarations, which only explanations read."""
+EXAMPLES = "5"
 """Random whole models in the step `models`, always the same ones."""
 
 
@@ -129,6 +150,18 @@ def types_in(source: str) -> list[tuple[tuple[int, int], tuple[int, int]]]:
     return [((n.lineno, n.col_offset), (n.end_lineno or 0, n.end_col_offset or 0)) for n in found if n]
 
 
+def of_word(item: WorkItem, source: str) -> bool:
+    """Whether a comparison is with a word."""
+    at = spec(item).start_pos
+    return any(
+        (node.left.end_lineno, node.left.end_col_offset) <= at < (right.lineno, right.col_offset)
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Compare)
+        for right in node.comparators[:1]
+        if isinstance(right, ast.Constant) and isinstance(right.value, str)
+    )
+
+
 def no_number(item: WorkItem, source: str) -> str:
     """Why the mutant is left out: it cannot change a value, or can only fail at once."""
     provider, name = spec(item).operator_name.split("/")
@@ -140,6 +173,8 @@ def no_number(item: WorkItem, source: str) -> str:
         return "identity instead of a comparison"
     if provider == "core" and name.startswith("ReplaceUnaryOperator_") and name.split("_")[2] in ("UAdd", "Not"):
         return "an operator that columns of that kind do not have"
+    if name.startswith("ReplaceComparisonOperator") and name.split("_")[2] in COMPARISONS[2:] and of_word(item, source):
+        return "an order of words"
     if name in WITHOUT_VALUE:
         return WITHOUT_VALUE[name]
     position = spec(item).start_pos
@@ -179,7 +214,9 @@ class Mutant(importlib.machinery.SourceFileLoader, importlib.abc.MetaPathFinder)
         self.source = source
 
     def find_spec(self, fullname: str, path: Any, target: Any = None) -> importlib.machinery.ModuleSpec | None:
-        return importlib.util.spec_from_file_location(fullname, self.path, loader=self) if fullname == self.name else None
+        return (
+            importlib.util.spec_from_file_location(fullname, self.path, loader=self) if fullname == self.name else None
+        )
 
     def get_code(self, fullname: str) -> CodeType:
         return compile(self.source, self.path, "exec", dont_inherit=True)
@@ -199,27 +236,33 @@ class FirstFailure:
             self.told = f"import {report.nodeid}"
 
 
-def steps_of(item: WorkItem) -> dict[str, list[str]]:
+def steps_of(item: WorkItem, chosen: str) -> dict[str, list[str]]:
     module = Path(module_of(item))
-    own = ROOT / "tests/stages" / module.parent / f"test_{module.name}"
-    order = STEPS if spec(item).definition_name else DECLARED_FIRST
-    return {**({"own": [str(own)]} if own.exists() else {}), **{name: STEPS[name] for name in order}}
+    family = ROOT / "tests/stages" / module.parent
+    own = family / f"test_{module.name}"
+    every = {**({"own": [str(own)]} if own.exists() else {}), "family": [str(family)], **STEPS}
+    later = LATER if spec(item).definition_name else LATER_FOR_DECLARATIONS
+    first = FIRST[::-1] if module.parent.name in WHOLE_MODELS else FIRST
+    wanted = {"all": list(every), "first": first, "later": later, "": [*first, *later]}[chosen]
+    return {name: every[name] for name in wanted if name in every}
 
 
-def tested(item: WorkItem, source: str) -> dict[str, str]:
+def tested(item: WorkItem, source: str, *, steps: str) -> dict[str, str]:
     """In the child: run the steps until a test fails."""
     sys.meta_path.insert(0, Mutant(Path(spec(item).module_path), source))
-    os.environ["WATTROW_EXAMPLES"] = EXAMPLES
     scratch = SESSION.parent / f"tmp{os.getpid()}"
-    for name, arguments in steps_of(item).items():
+    for name, arguments in steps_of(item, steps).items():
         seen = FirstFailure()
+        os.environ.update(
+            {"WATTROW_EXAMPLES": EXAMPLES} if name == "models" else {}
+        )  # test_properties takes it out again
         code = pytest.main([*OPTIONS, f"--basetemp={scratch}", *arguments], plugins=[seen])
         if code != pytest.ExitCode.OK:
             return {"step": name, "by": seen.told or str(code)}
     return {}
 
 
-def child(item: WorkItem, answer: int) -> None:
+def child(item: WorkItem, source: str, answer: int, *, steps: str) -> None:
     """The whole life of a child: it never returns."""
     resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS + 5))
     resource.setrlimit(resource.RLIMIT_AS, (BYTES, BYTES))
@@ -229,7 +272,7 @@ def child(item: WorkItem, answer: int) -> None:
     os.dup2(log, 2)
     told = {"step": "start", "by": "the child failed"}
     with contextlib.suppress(BaseException):
-        told = tested(item, mutated(item))
+        told = tested(item, source, steps=steps)
     os.write(answer, json.dumps(told).encode())
     os._exit(0)
 
@@ -237,13 +280,12 @@ def child(item: WorkItem, answer: int) -> None:
 class Running:
     """A mutant under test."""
 
-    def __init__(self, item: WorkItem) -> None:
+    def __init__(self, item: WorkItem, source: str, *, steps: str) -> None:
         self.item, self.began = item, time.monotonic()
         self.answer, writing = os.pipe()
         self.pid = os.fork()
         if self.pid == 0:
-            os.setpgid(0, 0)
-            child(item, writing)
+            child(item, source, writing, steps=steps)
         os.close(writing)
 
     def result(self) -> WorkResult | None:
@@ -253,17 +295,20 @@ class Running:
         if not done and not late:
             return None
         if not done:
-            os.killpg(self.pid, signal.SIGKILL)
+            os.kill(self.pid, signal.SIGKILL)
             os.waitpid(self.pid, 0)
         told = json.loads(os.read(self.answer, 65536) or b'{"step": "ended"}')
         os.close(self.answer)
-        for left in ("tmp", "log"):
-            path = SESSION.parent / f"{left}{self.pid}"
+        for name in ("tmp", "log"):
+            path = SESSION.parent / f"{name}{self.pid}"
             shutil.rmtree(path, ignore_errors=True)
             path.unlink(missing_ok=True)
         if told.get("step") == "ended":
             by = os.WTERMSIG(status) if os.WIFSIGNALED(status) else status
-            told = {"step": "timeout" if late or by in (signal.SIGXCPU, signal.SIGKILL) else "crash", "by": f"signal {by}"}
+            told = {
+                "step": "timeout" if late or by in (signal.SIGXCPU, signal.SIGKILL) else "crash",
+                "by": f"signal {by}",
+            }
         return WorkResult(
             worker_outcome=WorkerOutcome.NORMAL,
             test_outcome=TestOutcome.KILLED if told else TestOutcome.SURVIVED,
@@ -277,15 +322,23 @@ def changed_lines(item: WorkItem) -> list[str]:
     return [line for line in difflib.unified_diff(before, after, lineterm="", n=0) if line[:3] not in ("---", "+++")]
 
 
-def execute(db: WorkDB, items: list[WorkItem], jobs: int) -> None:
+def execute(db: WorkDB, items: list[WorkItem], *, jobs: int, steps: str) -> None:
     """Run the mutants, so many at a time."""
     for name in ("tables", "series", "civil_time"):
         importlib.import_module(f"pipeline.{name}")
     assert not [m for m in sys.modules if m.startswith("pipeline.stages")], "children would not load the mutated module"
+    for item in {bool(spec(i).definition_name): i for i in items}.values():
+        unchanged = Running(item, source_of(item), steps=steps)
+        while (found := unchanged.result()) is None:
+            time.sleep(0.1)
+        if found.test_outcome != TestOutcome.SURVIVED:
+            sys.exit(f"the tests fail without any mutation: {found.output}")
+    gc.freeze()
     waiting, running, done = items[::-1], list[Running](), 0
     while waiting or running:
         while waiting and len(running) < jobs:
-            running.append(Running(waiting.pop()))
+            item = waiting.pop()
+            running.append(Running(item, mutated(item), steps=steps))
         time.sleep(0.02)
         for one in list(running):
             if result := one.result():
@@ -293,7 +346,9 @@ def execute(db: WorkDB, items: list[WorkItem], jobs: int) -> None:
                 db.set_result(one.item.job_id, result)
                 done += 1
                 took = time.monotonic() - one.began
-                print(f"{done}/{len(items)} {took:.1f}s {module_of(one.item)} {result.output or 'SURVIVED'}", flush=True)
+                print(
+                    f"{done}/{len(items)} {took:.1f}s {module_of(one.item)} {result.output or 'SURVIVED'}", flush=True
+                )
 
 
 # ---------------------------------------------------------------- what came out
@@ -356,10 +411,16 @@ def main() -> None:
     options = argparse.ArgumentParser(prog="make mutants")
     options.add_argument("--only", default="", help="part of the module's path, or several with commas")
     options.add_argument("--leave", default="", help="modules not to run, in the same way")
+    options.add_argument(
+        "--part", default="", choices=["", "functions", "declarations"], help="those within functions, or outside"
+    )
     options.add_argument("--sample", type=int, help="how many mutants, of all")
     options.add_argument("--seed", type=int, default=7)
     options.add_argument("--jobs", type=int, default=1)
     options.add_argument("--again", default="", choices=["", "survived", "timeout"], help="run these once more")
+    options.add_argument(
+        "--steps", default="", choices=["", "first", "later", "all"], help="without it the first and the later ones"
+    )
     options.add_argument("--report", action="store_true")
     given = options.parse_args()
     SESSION.parent.mkdir(parents=True, exist_ok=True)
@@ -375,7 +436,9 @@ def main() -> None:
             return any(part in module_of(item) for part in parts.split(",") if part)
 
         chosen = [i for i in eligible if i.job_id in wanted and not named(i, given.leave)]
-        execute(db, [i for i in chosen if not given.only or named(i, given.only)], given.jobs)
+        if given.part:
+            chosen = [i for i in chosen if bool(spec(i).definition_name) == (given.part == "functions")]
+        execute(db, [i for i in chosen if not given.only or named(i, given.only)], jobs=given.jobs, steps=given.steps)
     report(db, survivors=True)
 
 

@@ -87,7 +87,9 @@ class NegateWhen(Points):
     """`pl.when(a)` becomes `pl.when(~(a))`."""
 
     def points(self, node: Any) -> Iterator[int]:
-        return (at for at, name in _calls(node) if name == "when" and node.children[at + 1].children[1].type != "string")
+        return (
+            at for at, name in _calls(node) if name == "when" and node.children[at + 1].children[1].type != "string"
+        )
 
     def change(self, node: Any, point: int) -> None:
         call = node.children[point + 1]
