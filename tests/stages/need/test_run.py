@@ -71,7 +71,10 @@ def test_a_run_that_never_started_uses_nothing():
         | a      | slurm  | node      | fold        | lab     | ann  | 00:00        | -          | -        |         4 |
         | b      | slurm  | node      | fold        | lab     | ann  | 01:00        | 02:00      | 03:00    |         4 |
     """)  # fmt: skip
-    assert_table(made.filter(pl.col("core_hours") > 0), "| hour | core_hours | runs_started |\n| 02:00 | 4 | 1 |")
+    assert_table(
+        made,
+        "| hour | core_hours | runs_started | runs_ended |\n| 02:00 | 4 | 1 | 0 |\n| 03:00 | 0 | 0 | 1 |",
+    )
 
 
 def test_a_run_of_no_time_is_counted_and_its_data_is_not():
