@@ -96,7 +96,11 @@ STEPS: dict[str, list[str]] = {
     "golden": ["tests/test_golden.py", "tests/test_dictionary.py"],
     "models": ["tests/test_properties.py", "-k", "agree_with_the_naive_reference"],
     "declarations": [EXPLAIN, "-k", "says_how or found_somewhere or symbols_come"],
-    "explain": [EXPLAIN, "-k", "(of_its_explanation and hour) or kind_of_source"],
+    "explain": [
+        f"{EXPLAIN}::test_of_several_ways_to_a_number_the_explanation_takes_its_own",
+        f"{EXPLAIN}::test_rows_of_every_kind_of_source_and_stream_can_be_computed_again",
+        f"{EXPLAIN}::test_every_cell_can_be_computed_again_from_its_explanation[weight by hour]",
+    ],
     "stages": ["tests/stages"],
     "explain all": [EXPLAIN],
 }
@@ -105,9 +109,8 @@ FIRST = ["own", "models"]
 """The steps that take seconds."""
 WHOLE_MODELS = ["repartition"]
 """Stages whose own tests run whole models too; the random ones are faster there."""
-LATER = ["golden", "family"]
-LATER_FOR_DECLARATIONS = ["golden", "declarations", "explain"]
-"""The steps for what survived those; outside of functions there are mostly declarations, which only explanations read."""
+LATER = ["golden", "declarations", "explain", "family"]
+"""The steps for what survived those: some functions, and most of what stands outside of functions, only explanations read."""
 EXAMPLES = "5"
 """Random whole models in the step `models`, always the same ones."""
 
@@ -241,9 +244,8 @@ def steps_of(item: WorkItem, chosen: str) -> dict[str, list[str]]:
     family = ROOT / "tests/stages" / module.parent
     own = family / f"test_{module.name}"
     every = {**({"own": [str(own)]} if own.exists() else {}), "family": [str(family)], **STEPS}
-    later = LATER if spec(item).definition_name else LATER_FOR_DECLARATIONS
     first = FIRST[::-1] if module.parent.name in WHOLE_MODELS else FIRST
-    wanted = {"all": list(every), "first": first, "later": later, "": [*first, *later]}[chosen]
+    wanted = {"all": list(every), "first": first, "later": LATER, "": [*first, *LATER]}[chosen]
     return {name: every[name] for name in wanted if name in every}
 
 
