@@ -165,6 +165,16 @@ def of_word(item: WorkItem, source: str) -> bool:
     )
 
 
+def between_values(item: WorkItem, source: str) -> bool:
+    """Whether the operator stands between two values, not before the names of a signature or of what it unpacks."""
+    at = spec(item).start_pos
+    return any(
+        (node.left.end_lineno, node.left.end_col_offset) <= at < (node.right.lineno, node.right.col_offset)
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.BinOp)
+    )
+
+
 def no_number(item: WorkItem, source: str) -> str:
     """Why the mutant is left out: it cannot change a value, or can only fail at once."""
     provider, name = spec(item).operator_name.split("/")
@@ -183,11 +193,8 @@ def no_number(item: WorkItem, source: str) -> str:
     position = spec(item).start_pos
     if any(begin <= position < end for begin, end in types_in(source)):
         return "a type"
-    if "Mul" in name or "Pow" in name:
-        try:
-            compile(mutated(item), "mutant", "exec")
-        except SyntaxError:
-            return "a star that unpacks"
+    if provider == "core" and name.startswith("ReplaceBinaryOperator_") and not between_values(item, source):
+        return "a star that unpacks"
     return ""
 
 

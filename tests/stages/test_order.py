@@ -7,6 +7,7 @@ from pipeline.stages.energy import device
 from pipeline.stages.instances import capacity
 from pipeline.stages.instances import server as instances
 from pipeline.stages.instances import storage as storages
+from pipeline.stages.repartition import job as repartition
 from tests.frames import frame, given
 
 
@@ -65,3 +66,15 @@ def test_everything_that_is_too_small_is_listed_by_name():
     )
     assert ids(instances.too_small(asked, fixed), "server_id") == [("a",), ("k",), ("z",)]
     assert ids(storages.too_small(asked, fixed), "storage_id") == [("a",), ("k",), ("z",)]
+
+
+def test_containers_are_in_the_order_of_their_jobs():
+    weights = frame("""
+        | job_id | server_id | container_id | start | fabrication_weight | usage_weight |
+        | put    | web       | tray         | 00:00 | [1]                | [1]          |
+        | get    | web       | tray         | 01:00 | [1]                | [1]          |
+        | get    | web       | basket       | 00:00 | [1]                | [1]          |
+    """)
+    found = [("get", "basket"), ("get", "tray"), ("put", "tray")]
+    assert ids(repartition.build(weights), "job_id", "container_id") == found
+    assert ids(repartition.build_observed(weights), "job_id", "container_id") == found

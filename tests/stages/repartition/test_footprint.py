@@ -235,3 +235,23 @@ def test_stretches_of_one_cell_in_a_day_are_added_up():
         | fold   | +1 00:00 | 3         | 2     |
     """,
     )
+
+
+def test_by_weight_compute_and_ram_count_together(tmp_path):
+    jobs = """
+        | job_id | server_id | request_duration | compute_needed | ram_needed |
+        | get    | web       |             3600 |              1 |          4 |
+        | put    | web       |             3600 |              2 |          0 |
+    """
+    drawings = {"servers": servers("serverless"), "jobs": jobs, "occurrences": OCCURRENCES.replace("02:00", "00:00")}
+    found = computed(tmp_path, drawings)["repartition.footprint"]
+    # raw = 20 of 4 cores; each get is 1/4 + 4/16, each put 2/4
+    assert_table(
+        found.filter(pl.col("stream") == "load"),
+        """
+        | job_id | container_id | footprint               |
+        | get    | tray         | 20/4 * 0.1 * 1 * 0.5 / 6 |
+        | get    | basket       | 20/4 * 0.1 * 3 * 0.5 / 6 |
+        | put    | tray         | 20/4 * 0.1 * 8 * 0.5 / 6 |
+    """,
+    )

@@ -11,6 +11,7 @@ def server(demand: list[float], raw: list[float], instances: float) -> dict[str,
 
 def test_by_weight_an_hour_counts_as_a_part_of_the_period():
     assert hours.period_rate(server([1, 0, 3], [1, 0, 3], 3)) == [1 / 4] * 3
+    assert hours.period_rate(server([0.125, 0.125], [1, 1], 1)) == [4, 4]
     assert hours.period_rate(server([0, 0], [0, 0], 2)) == [0, 0]
 
 
