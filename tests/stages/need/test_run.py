@@ -98,13 +98,102 @@ def test_data_is_spread_over_the_time_held():
     )
 
 
-def test_amounts_that_are_no_whole_thousandths_are_summed_all_the_same():
+def test_measured_energy_is_spread_over_the_time_held_and_counts_where_there_was_none():
+    pieces = given(
+        "job_run_intervals",
+        """
+        | run_id | interval_no | started_at | ended_at |
+        | c      |           0 | 03:30      | 03:30    |
+        | c      |           1 | 04:15      | 04:15    |
+    """,
+    )
+    made = runs("""
+        | run_id | source | server_id | application | project | user | submitted_at | started_at | ended_at | energy |
+        | a      | slurm  | node      | fold        | lab     | ann  | 00:00        | 00:30      | 02:00    |      3 |
+        | b      | slurm  | node      | fold        | lab     | ann  | 00:00        | 00:00      | 00:30    |      5 |
+        | c      | slurm  | node      | fold        | lab     | ann  | 00:00        | 03:30      | 04:15    |      8 |
+        | d      | slurm  | node      | fold        | lab     | ann  | 00:00        | 05:00      | 05:00    |      7 |
+        | none   | slurm  | node      | fold        | lab     | ann  | 00:00        | 06:00      | 06:30    |      - |
+    """, pieces)  # fmt: skip
+    assert_table(
+        made,
+        """
+        | hour  | measured_energy |
+        | 00:00 |    3 * 1/3 + 5  |
+        | 01:00 |    3 * 2/3      |
+        | 02:00 |    -            |
+        | 03:00 |    8 / 2        |
+        | 04:00 |    8 / 2        |
+        | 05:00 |    7            |
+        | 06:00 |    -            |
+    """,
+    )
+
+
+def test_nobody_waits_less_than_no_time_and_unknown_times_are_none():
+    made = runs("""
+        | run_id | source | server_id | application | project | user | submitted_at | started_at | ended_at |
+        | early  | slurm  | node      | fold        | lab     | ann  | 02:00        | 01:00      | 01:30    |
+        | when   | slurm  | node      | fold        | lab     | ann  | -            | 02:00      | 02:30    |
+        | later  | slurm  | node      | fold        | lab     | ann  | 02:15        | 03:00      | 03:30    |
+    """)  # fmt: skip
+    assert_table(made, "| hour | wait_hours |\n| 01:00 | 0 |\n| 02:00 | 0 |\n| 03:00 | 3/4 |")
+
+
+def test_runs_of_no_named_source_are_one_source():
     made = runs("""
         | run_id | source | server_id | application | project | user | submitted_at | started_at | ended_at | cpu_cores |
-        | a      | slurm  | node      | fold        | lab     | ann  | 00:00        | 00:00      | 02:00    |       1/3 |
-        | b      | slurm  | node      | fold        | lab     | ann  | 00:00        | 00:30      | 01:00    |         1 |
+        | a      | -      | node      | fold        | lab     | ann  | 00:00        | 00:00      | -        |         2 |
+        | b      | -      | node      | sort        | lab     | ann  | 00:00        | 00:00      | 00:30    |         1 |
     """)  # fmt: skip
-    assert_table(made.filter(pl.col("run_hours") > 0), "| hour | core_hours |\n| 00:00 | 1/3 + 1/2 |\n| 01:00 | 1/3 |")
+    assert_table(
+        made.filter(pl.col("run_hours") > 0),
+        """
+        | application | hour  | core_hours |
+        | fold        | 00:00 |    2 * 1/2 |
+        | sort        | 00:00 |    1 * 1/2 |
+    """,
+    )
+
+
+def test_the_largest_amounts_do_not_overflow():
+    made = runs("""
+        | run_id | source | server_id | application | project | user | submitted_at | started_at | ended_at | cpu_cores |
+        | a      | slurm  | node      | fold        | lab     | ann  | 00:00        | 00:00      | 02:00    |   1200000 |
+        | b      | slurm  | node      | fold        | lab     | ann  | 00:00        | 00:00      | 02:00    |   1200000 |
+        | c      | slurm  | node      | fold        | lab     | ann  | 00:00        | 00:00      | 02:00    |   1200000 |
+    """)  # fmt: skip
+    assert_table(
+        made.filter(pl.col("run_hours") > 0), "| hour | core_hours |\n| 00:00 | 3600000 |\n| 01:00 | 3600000 |"
+    )
+
+
+def test_rows_come_by_who_and_hour():
+    made = runs("""
+        | run_id | source | server_id | application | project | user | submitted_at | started_at | ended_at |
+        | a      | slurm  | node      | sort        | lab     | bob  | 00:00        | 03:00      | 03:30    |
+        | b      | slurm  | node      | sort        | lab     | ann  | 00:00        | 02:00      | 02:30    |
+        | c      | slurm  | node      | fold        | lab     | eve  | 00:00        | 05:00      | 05:30    |
+        | d      | slurm  | node      | fold        | lab     | eve  | 00:00        | 01:00      | 01:30    |
+    """)  # fmt: skip
+    found = made.select("application", "user", pl.col("hour").dt.hour()).collect().rows()
+    assert found == [("fold", "eve", 1), ("fold", "eve", 5), ("sort", "ann", 2), ("sort", "bob", 3)]
+
+
+def test_amounts_that_are_no_whole_thousandths_are_summed_all_the_same():
+    made = runs("""
+        | run_id | source | server_id | application | project | user | submitted_at | started_at | ended_at | cpu_cores | gpus | ram |
+        | a      | slurm  | node      | fold        | lab     | ann  | 00:00        | 00:00      | 02:00    |       1/3 |    0 |   0 |
+        | b      | slurm  | node      | fold        | lab     | ann  | 00:00        | 00:30      | 01:00    |         1 |    0 |   0 |
+        | c      | slurm  | node      | fold        | lab     | ann  | 00:00        | 00:45      | 01:30    |         0 |  2/3 | 7/3 |
+        | d      | slurm  | node      | fold        | lab     | ann  | 00:00        | 01:15      | 01:15    |       1/3 |    1 |   1 |
+        | e      | slurm  | node      | fold        | lab     | ann  | 00:00        | 01:30      | 02:00    |       1/7 |  1/7 | 1/7 |
+    """)  # fmt: skip
+    assert_table(made.filter(pl.col("run_hours") > 0), """
+        | hour  | runs_running | run_hours       | core_hours      | gpu_hours             | ram_hours             |
+        | 00:00 |            3 | 1 + 1/2 + 1/4   | 1/3 + 1/2       | 2/3 * 1/4             | 7/3 * 1/4             |
+        | 01:00 |            3 | 1 + 1/2 + 1/2   | 1/3 + 1/7 * 1/2 | 2/3 * 1/2 + 1/7 * 1/2 | 7/3 * 1/2 + 1/7 * 1/2 |
+    """)  # fmt: skip
 
 
 def test_a_gpu_server_counts_gpus():
