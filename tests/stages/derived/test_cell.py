@@ -99,8 +99,8 @@ def test_a_server_need_counts_deployments_places_in_the_journey_and_jobs():
     assert_table(
         made,
         """
-        | job_id | usage_pattern_id | container_id | kind        | delay_hours | times     |
-        | get    | boxes            | report       | server_need |           0 | 2 * 3 * 5 |
+        | job_id | usage_pattern_id | container_id | kind        | position | delay_hours | times     |
+        | get    | boxes            | report       | server_need |        0 |           0 | 2 * 3 * 5 |
     """,
     )
 
