@@ -114,6 +114,7 @@ def test_measured_energy_is_spread_over_the_time_held_and_counts_where_there_was
         | c      | slurm  | node      | fold        | lab     | ann  | 00:00        | 03:30      | 04:15    |      8 |
         | d      | slurm  | node      | fold        | lab     | ann  | 00:00        | 05:00      | 05:00    |      7 |
         | none   | slurm  | node      | fold        | lab     | ann  | 00:00        | 06:00      | 06:30    |      - |
+        | zero   | slurm  | node      | fold        | lab     | ann  | 00:00        | 07:00      | 07:30    |      0 |
     """, pieces)  # fmt: skip
     assert_table(
         made,
@@ -126,6 +127,7 @@ def test_measured_energy_is_spread_over_the_time_held_and_counts_where_there_was
         | 04:00 |    8 / 2        |
         | 05:00 |    7            |
         | 06:00 |    -            |
+        | 07:00 |    0            |
     """,
     )
 
