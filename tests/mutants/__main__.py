@@ -250,7 +250,8 @@ def steps_of(item: WorkItem, chosen: str) -> dict[str, list[str]]:
     module = Path(module_of(item))
     family = ROOT / "tests/stages" / module.parent
     own = family / f"test_{module.name}"
-    every = {**({"own": [str(own)]} if own.exists() else {}), "family": [str(family)], **STEPS}
+    own_tests = [*([str(own)] if own.exists() else []), "tests/stages/test_order.py"]
+    every = {"own": own_tests, "family": [str(family)], **STEPS}
     first = FIRST[::-1] if module.parent.name in WHOLE_MODELS else FIRST
     wanted = {"all": list(every), "first": first, "later": LATER, "": [*first, *LATER]}[chosen]
     return {name: every[name] for name in wanted if name in every}

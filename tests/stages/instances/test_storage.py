@@ -45,8 +45,9 @@ def test_a_fixed_number_holds_at_every_hour_and_is_checked():
         storage.build(NEED, backing("on-premise", fixed=3)),
         "| hour | nb_of_instances |\n| 00:00 | 3 |\n| 01:00 | 3 |\n| 02:00 | 3 |",
     )
-    enough = backing("on-premise", fixed=3)
-    assert storage.too_small(storage.build(NEED, enough), enough).collect().is_empty()
+    for number in (3, 9):
+        enough = backing("on-premise", fixed=number)
+        assert storage.too_small(storage.build(NEED, enough), enough).collect().is_empty()
     small = backing("on-premise", fixed=2)
     assert_table(
         storage.too_small(storage.build(NEED, small), small),

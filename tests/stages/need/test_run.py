@@ -33,6 +33,16 @@ def test_a_run_without_end_is_held_until_the_horizon_of_its_log():
     """
     mine = pl.col("application") == "fold"
     assert_table(runs(drawing).filter(mine), "| hour | run_hours |\n| 00:00 | 1 |\n| 01:00 | 1/2 |")
+    assert_table(
+        runs(drawing),
+        """
+        | application | hour  | runs_started | runs_running | runs_ended |
+        | fold        | 00:00 |            1 |            1 |          0 |
+        | fold        | 01:00 |            0 |            1 |          0 |
+        | sort        | 00:00 |            1 |            1 |          0 |
+        | sort        | 01:00 |            0 |            1 |          1 |
+    """,
+    )
     horizon = given("log_horizons", "| source | horizon |\n| slurm | 02:15 |")
     assert_table(
         runs(drawing, horizons=horizon).filter(mine),

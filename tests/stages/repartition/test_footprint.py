@@ -226,6 +226,7 @@ def test_stretches_of_one_cell_in_a_day_are_added_up():
         | fold   | 01:00    | [1, 2] | [8, 0] |
         | fold   | 05:00    | [4]    | [1]    |
         | fold   | +1 00:00 | [3]    | [2]    |
+        | none   | 03:00    | []     | []     |
     """)
     assert_table(
         footprint.by_grain(stretches, ["load", "idle"], "day"),
@@ -254,4 +255,24 @@ def test_by_weight_compute_and_ram_count_together(tmp_path):
         | get    | basket       | 20/4 * 0.1 * 3 * 0.5 / 6 |
         | put    | tray         | 20/4 * 0.1 * 8 * 0.5 / 6 |
     """,
+    )
+
+
+@pytest.mark.parametrize("stream", ["provisioned", "idle"])
+def test_what_an_autoscaling_server_has_on_in_an_hour_falls_to_who_runs_in_it(tmp_path, stream):
+    assert_table(
+        rows(tmp_path, "autoscaling", stream),
+        """
+        | job_id | container_id | hour  | footprint |
+        | get    | tray         | 00:00 | 0.1 * 1/4 |
+        | get    | basket       | 00:00 | 0.1 * 3/4 |
+        | put    | tray         | 02:00 | 0.2       |
+    """,
+    )
+
+
+def test_a_storage_s_baseline_is_by_use_and_by_heads_where_nobody_ever_runs():
+    jobs = frame("| job_size | total | number_of_jobs |\n| 3 | 12 | 4 |\n| 0 | 0 | 4 |")
+    assert_table(
+        jobs.select("total", share=footprint.baseline_job_share()), "| total | share |\n| 12 | 3/12 |\n| 0 | 1/4 |"
     )

@@ -39,3 +39,7 @@ def test_nobody_pays_at_a_server_without_demand():
 
 def test_an_instance_that_is_on_for_no_demand_is_paid_by_the_whole_period():
     assert hours.tier_rate(server([1, 0], [1, 2], 2)) == pytest.approx([1 / 2 * (1 / 1 + 1 / 1)] * 2)
+
+
+def test_without_a_single_instance_an_hour_counts_as_a_part_of_the_period():
+    assert hours.tier_rate(server([1, 3], [0.2, 0.6], 0)) == [1 / 4, 1 / 4]
