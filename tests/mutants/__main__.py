@@ -253,6 +253,8 @@ def steps_of(item: WorkItem, chosen: str) -> dict[str, list[str]]:
     own_tests = [*([str(own)] if own.exists() else []), "tests/stages/test_order.py"]
     every = {"own": own_tests, "family": [str(family)], **STEPS}
     first = FIRST[::-1] if module.parent.name in WHOLE_MODELS else FIRST
+    if not spec(item).definition_name:
+        first = ["own", "declarations"]
     wanted = {"all": list(every), "first": first, "later": LATER, "": [*first, *LATER]}[chosen]
     return {name: every[name] for name in wanted if name in every}
 

@@ -8,6 +8,7 @@ from pipeline.stages.instances import capacity
 from pipeline.stages.instances import server as instances
 from pipeline.stages.instances import storage as storages
 from pipeline.stages.repartition import job as repartition
+from pipeline.stages.repartition import server as shares
 from tests.frames import frame, given
 
 
@@ -78,3 +79,16 @@ def test_containers_are_in_the_order_of_their_jobs():
     found = [("get", "basket"), ("get", "tray"), ("put", "tray")]
     assert ids(repartition.build(weights), "job_id", "container_id") == found
     assert ids(repartition.build_observed(weights), "job_id", "container_id") == found
+
+
+def test_observed_applications_are_in_the_order_of_their_names():
+    weights = frame("""
+        | server_id | job_id | start | weight |
+        | node      | sort   | 00:00 | [1]    |
+        | node      | fold   | 03:00 | [1]    |
+        | node      | fold   | 00:00 | [1]    |
+    """)
+    series = frame("| server_id | start | weight_sum |\n| node | 00:00 | [2, 0, 0, 1] |")
+    found = ids(shares.build_observed(weights, series), "job_id", "start")
+    assert [job for job, _ in found] == ["fold", "fold", "sort"]
+    assert found[0][1] < found[1][1]
