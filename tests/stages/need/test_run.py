@@ -100,11 +100,18 @@ def test_a_run_of_no_time_is_counted_and_its_data_is_not():
 
 def test_data_is_spread_over_the_time_held():
     made = runs("""
-        | run_id | source | server_id | application | project | user | submitted_at | started_at | ended_at | data_transferred |
-        | a      | slurm  | node      | fold        | lab     | ann  | 00:00        | 00:30      | 02:00    |               30 |
+        | run_id | source | server_id | application | project | user | submitted_at | started_at | ended_at | data_transferred | data_stored |
+        | a      | slurm  | node      | fold        | lab     | ann  | 00:00        | 00:30      | 02:00    |               30 |           0 |
+        | b      | slurm  | node      | fold        | lab     | ann  | 00:00        | 03:00      | 03:30    |                0 |           6 |
     """)  # fmt: skip
     assert_table(
-        made.filter(pl.col("run_hours") > 0), "| hour | data_transferred |\n| 00:00 | 30 / 3 |\n| 01:00 | 30 * 2 / 3 |"
+        made.filter(pl.col("run_hours") > 0),
+        """
+        | hour  | data_transferred | data_stored |
+        | 00:00 | 30 / 3           |           0 |
+        | 01:00 | 30 * 2 / 3       |           0 |
+        | 03:00 | 0                |           6 |
+    """,
     )
 
 

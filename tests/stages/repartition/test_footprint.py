@@ -272,7 +272,7 @@ def test_what_an_autoscaling_server_has_on_in_an_hour_falls_to_who_runs_in_it(tm
 
 
 def test_a_storage_s_baseline_is_by_use_and_by_heads_where_nobody_ever_runs():
-    jobs = frame("| job_size | total | number_of_jobs |\n| 3 | 12 | 4 |\n| 0 | 0 | 4 |")
+    jobs = frame("| job_size | total | number_of_jobs |\n| 6 | 12 | 4 |\n| 0 | 0 | 4 |")
     assert_table(
-        jobs.select("total", share=footprint.baseline_job_share()), "| total | share |\n| 12 | 3/12 |\n| 0 | 1/4 |"
+        jobs.select("total", share=footprint.baseline_job_share()), "| total | share |\n| 12 | 6/12 |\n| 0 | 1/4 |"
     )
