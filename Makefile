@@ -87,6 +87,11 @@ bench: $(STAMP) ## Every size of the benchmark, as whole processes (minutes)
 bench-small: $(STAMP) ## The smallest size of the benchmark
 	$(PYTHON) -m tests.bench --small
 
+.PHONY: mutants
+mutants: $(STAMP) ## Mutation testing of pipeline/stages (hours; ARGS="--sample 600"; ARGS="--report" for what there is)
+	UV_PROJECT_ENVIRONMENT=build/mutants/.venv $(UV) sync --quiet --frozen --group mutants
+	nice -n 19 build/mutants/.venv/bin/python -m tests.mutants $(ARGS)
+
 .PHONY: audit
 audit: $(STAMP) ## The lock files agree with pyproject.toml and with each other
 	$(UV) lock --check

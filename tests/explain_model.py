@@ -10,7 +10,7 @@ TABLES = {
         own,on-premise,900,400,90,5,64,16,1.4,300,,1,0,0,40,attic
         spare,on-premise,500,200,40,5,32,8,1.4,300,,1,0,0,2,
         lambda,serverless,100,120,10,4,16,4,1.1,,FR,1,0,0,,
-        cluster,on-premise,2000,800,200,5,256,64,1.3,250,,1,0,0,,
+        cluster,on-premise,2000,800,200,5,256,64,1.3,250,,1,0,0,,tape
     """,
     "gpu_servers": """
         server_id,server_type,gpu_power [W/gpu],gpu_idle_power [W/gpu],lifespan [year],ram_per_gpu [GB_ram/gpu],carbon_footprint_fabrication_per_gpu [kg/gpu],carbon_footprint_fabrication_without_gpu [kg],compute [gpu],average_carbon_intensity [g/kWh]
@@ -56,6 +56,7 @@ TABLES = {
         disk,0.001,160,3,3.5,0.0002,6,
         attic,1,160,2,20,0.1,6,3
         vault,2,160,2,20,0.1,6,4
+        tape,0.0001,160,2,3,0,6,
     """,
     "countries": """
         country_id,average_carbon_intensity [g/kWh],zone,timezone

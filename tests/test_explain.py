@@ -112,6 +112,47 @@ def test_rows_of_every_kind_of_source_and_stream_can_be_computed_again(outs: dic
             assert close(recomputed(explained(row, "footprint")[1]), row.frame["footprint"][0])
 
 
+WAYS = [
+    "need.job job_id=relion server_id=gpus hour=30T02",  # observed, in GPUs
+    "need.job job_id=relion server_id=cluster hour=30T01",  # observed, in cores
+    "need.job job_id=ping usage_pattern_id=paris hour=29T20",  # of no duration
+    "need.occurrence container_id=home job_id=search usage_pattern_id=paris hour=30T03",  # triggered and given
+    "need.occurrence container_id=nightly hour=30T02",  # given alone
+    "need.occurrence container_id=weekly job_id=batch hour=29T15",
+    "need.occurrence container_id=bob hour=30T01",
+    "need.usage_pattern usage_pattern_id=meters hour=29T16",
+    "need.service service_id=video hour=29T22",  # no volume
+    "instances.storage storage_id=vault hour=29T20",  # fixed, and nobody's
+    "instances.storage storage_id=disk hour=29T23",
+    "repartition.job container_id=nightly hour=30T02",  # given weights
+    "repartition.job container_id=nightly hour=29T15",  # given, but not for this hour
+    "repartition.job container_id=weekend hour=30T02",  # direct, none given
+    "repartition.job container_id=sofa job_id=film hour=29T22",  # one journey under way, of two
+    "repartition.job container_id=ann job_id=relion hour=30T01",
+    "repartition.server job_id=film hour=29T22",  # its service has no volume
+    "repartition.server job_id=look hour=29T23",
+    "repartition.footprint source_id=disk stream=retention job_id=upload usage_pattern_id=delhi hour=30T00",
+    "repartition.footprint source_id=tape stream=retention container_id=ann job_id=relion hour=30T01",
+    "repartition.footprint source_id=tape stream=baseline container_id=bob hour=30T02",
+    "repartition.footprint source_id=wired container_id=ann job_id=fluent hour=30T03",
+    "repartition.footprint source_id=gpus stream=load container_id=eve hour=30T02",
+    "repartition.footprint source_id=own stream=idle container_id=home usage_pattern_id=paris hour=29T21",
+]
+
+
+@pytest.mark.parametrize("told", WAYS)
+def test_of_several_ways_to_a_number_the_explanation_takes_its_own(out: Path, told: str):
+    table, *keys = told.split()
+    book = Book(Source(out / "current"))
+    frame, entry = book.source.rows(table), entries()[table]
+    for name, _, value in (key.partition("=") for key in keys):
+        frame = frame.filter((pl.col(name).dt.strftime("%dT%H") if name == "hour" else pl.col(name)) == value)
+    rows = Rows(book, entry, merged(entry, frame))
+    assert len(rows.frame) == 1
+    for column in (c for c in entry.columns if c not in entry.key):
+        assert close(recomputed(explained(rows, column)[1]), rows.frame[column][0]), column
+
+
 # ---------------------------------------------------------------- the declarations
 
 

@@ -230,7 +230,7 @@ def _counted_twice(intervals: pl.LazyFrame) -> pl.LazyFrame:
 
 def _spread(intervals: pl.LazyFrame) -> pl.LazyFrame:
     """Data and measured energy per hour, in proportion to the time held."""
-    some = intervals.filter(pl.any_horizontal(*(pl.col(s).fill_null(0) > 0 for s in SPREAD)))
+    some = intervals.filter((col.data_transferred > 0) | (col.data_stored > 0) | col.energy.is_not_null())
     total = (col.end - col.begin).sum().over("run_id")
     each = by_hour(some.with_columns(total=total / HOUR_MS))
     spent = pl.when(col.energy.is_not_null().any()).then(energy_spent().sum())

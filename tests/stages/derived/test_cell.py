@@ -99,7 +99,34 @@ def test_a_server_need_counts_deployments_places_in_the_journey_and_jobs():
     assert_table(
         made,
         """
-        | job_id | usage_pattern_id | container_id | kind        | delay_hours | times     |
-        | get    | boxes            | report       | server_need |           0 | 2 * 3 * 5 |
+        | job_id | usage_pattern_id | container_id | kind        | position | delay_hours | times     |
+        | get    | boxes            | report       | server_need |        0 |           0 | 2 * 3 * 5 |
     """,
     )
+
+
+def test_every_journey_counts_its_own_time_from_its_start():
+    steps = cell.steps_in_time(
+        given(
+            "usage_journey_steps",
+            """
+            | usage_journey_id | position | usage_journey_step_id | times_per_journey |
+            | visit            |        2 | watch                 |                 3 |
+            | visit            |        1 | search                |                 1 |
+            | hop              |        2 | search                |                 1 |
+            | hop              |        1 | search                |                 2 |
+            """,
+        ),
+        given("usage_steps", "| usage_journey_step_id | user_time_spent |\n| search | 60 |\n| watch | 600 |"),
+    )
+    assert_table(
+        steps,
+        """
+        | usage_journey_id | position | time_before | time    | time_after |
+        | hop              |        1 |           0 |  2 * 60 |        120 |
+        | hop              |        2 |         120 |      60 |        180 |
+        | visit            |        1 |           0 |      60 |         60 |
+        | visit            |        2 |          60 | 3 * 600 |       1860 |
+    """,
+    )
+    assert_table(cell.journey_durations(steps), "| usage_journey_id | duration |\n| hop | 180 |\n| visit | 1860 |")

@@ -111,6 +111,13 @@ def test_a_fixed_number_at_the_peak_is_enough_and_one_below_is_refused_with_the_
     )
 
 
+def test_of_hours_with_the_same_peak_the_first_is_named():
+    again = pl.concat([NEED, NEED.with_columns(pl.col("hour") + pl.duration(hours=5))]).reverse()
+    servers = frame("| server_id | server_type | fixed_nb_of_instances |\n| web | on-premise | 1 |")
+    found = server.too_small(instances("on-premise", again, fixed=1), servers)
+    assert_table(found, "| server_id | hour |\n| web | 01:00 |")
+
+
 def test_the_check_of_a_fixed_number_uses_the_same_guard():
     need = NEED.with_columns(compute_need=pl.lit(12 * (1 + 1e-12)))
     servers = frame("| server_id | server_type | fixed_nb_of_instances |\n| web | on-premise | 3 |")

@@ -45,8 +45,19 @@ def test_a_fixed_number_holds_at_every_hour_and_is_checked():
         storage.build(NEED, backing("on-premise", fixed=3)),
         "| hour | nb_of_instances |\n| 00:00 | 3 |\n| 01:00 | 3 |\n| 02:00 | 3 |",
     )
+    for number in (3, 9):
+        enough = backing("on-premise", fixed=number)
+        assert storage.too_small(storage.build(NEED, enough), enough).collect().is_empty()
     small = backing("on-premise", fixed=2)
     assert_table(
         storage.too_small(storage.build(NEED, small), small),
         "| storage_id | peak | hour | fixed_nb_of_instances |\n| disks | 5/2 | 01:00 | 2 |",
     )
+
+
+def test_of_hours_with_the_same_peak_the_first_is_named():
+    again = pl.concat([NEED, NEED.with_columns(pl.col("hour") + pl.duration(hours=5))]).reverse()
+    small = backing("on-premise", fixed=2)
+    assert_table(storage.too_small(storage.build(again, small), small), "| storage_id | hour |\n| disks | 01:00 |")
+    serverless = backing("serverless", fixed=2)
+    assert storage.too_small(storage.build(again, serverless), serverless).collect().is_empty()

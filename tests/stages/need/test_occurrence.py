@@ -55,8 +55,11 @@ def test_direct_occurrences_are_as_they_are_and_join_the_cell_of_the_same_name()
     )
 
 
-WEEK = pl.LazyFrame(
-    {"server_need_id": ["report"] * 168, "hour_of_week": range(168), "volume": [float(h) for h in range(168)]}
+WEEK = pl.concat(  # the other needs' weeks are not read
+    pl.LazyFrame(
+        {"server_need_id": [need] * 168, "hour_of_week": range(168), "volume": [first + h for h in range(168)]}
+    )
+    for need, first in (("alarm", 1000.0), ("report", 0.0), ("survey", 2000.0))
 )
 
 

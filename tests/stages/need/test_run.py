@@ -33,6 +33,16 @@ def test_a_run_without_end_is_held_until_the_horizon_of_its_log():
     """
     mine = pl.col("application") == "fold"
     assert_table(runs(drawing).filter(mine), "| hour | run_hours |\n| 00:00 | 1 |\n| 01:00 | 1/2 |")
+    assert_table(
+        runs(drawing),
+        """
+        | application | hour  | runs_started | runs_running | runs_ended |
+        | fold        | 00:00 |            1 |            1 |          0 |
+        | fold        | 01:00 |            0 |            1 |          0 |
+        | sort        | 00:00 |            1 |            1 |          0 |
+        | sort        | 01:00 |            0 |            1 |          1 |
+    """,
+    )
     horizon = given("log_horizons", "| source | horizon |\n| slurm | 02:15 |")
     assert_table(
         runs(drawing, horizons=horizon).filter(mine),
@@ -71,7 +81,10 @@ def test_a_run_that_never_started_uses_nothing():
         | a      | slurm  | node      | fold        | lab     | ann  | 00:00        | -          | -        |         4 |
         | b      | slurm  | node      | fold        | lab     | ann  | 01:00        | 02:00      | 03:00    |         4 |
     """)  # fmt: skip
-    assert_table(made.filter(pl.col("core_hours") > 0), "| hour | core_hours | runs_started |\n| 02:00 | 4 | 1 |")
+    assert_table(
+        made,
+        "| hour | core_hours | runs_started | runs_ended |\n| 02:00 | 4 | 1 | 0 |\n| 03:00 | 0 | 0 | 1 |",
+    )
 
 
 def test_a_run_of_no_time_is_counted_and_its_data_is_not():
@@ -87,21 +100,119 @@ def test_a_run_of_no_time_is_counted_and_its_data_is_not():
 
 def test_data_is_spread_over_the_time_held():
     made = runs("""
-        | run_id | source | server_id | application | project | user | submitted_at | started_at | ended_at | data_transferred |
-        | a      | slurm  | node      | fold        | lab     | ann  | 00:00        | 00:30      | 02:00    |               30 |
+        | run_id | source | server_id | application | project | user | submitted_at | started_at | ended_at | data_transferred | data_stored |
+        | a      | slurm  | node      | fold        | lab     | ann  | 00:00        | 00:30      | 02:00    |               30 |           0 |
+        | b      | slurm  | node      | fold        | lab     | ann  | 00:00        | 03:00      | 03:30    |                0 |           6 |
     """)  # fmt: skip
     assert_table(
-        made.filter(pl.col("run_hours") > 0), "| hour | data_transferred |\n| 00:00 | 30 / 3 |\n| 01:00 | 30 * 2 / 3 |"
+        made.filter(pl.col("run_hours") > 0),
+        """
+        | hour  | data_transferred | data_stored |
+        | 00:00 | 30 / 3           |           0 |
+        | 01:00 | 30 * 2 / 3       |           0 |
+        | 03:00 | 0                |           6 |
+    """,
     )
+
+
+def test_measured_energy_is_spread_over_the_time_held_and_counts_where_there_was_none():
+    pieces = given(
+        "job_run_intervals",
+        """
+        | run_id | interval_no | started_at | ended_at |
+        | c      |           0 | 03:30      | 03:30    |
+        | c      |           1 | 04:15      | 04:15    |
+    """,
+    )
+    made = runs("""
+        | run_id | source | server_id | application | project | user | submitted_at | started_at | ended_at | energy |
+        | a      | slurm  | node      | fold        | lab     | ann  | 00:00        | 00:30      | 02:00    |      3 |
+        | b      | slurm  | node      | fold        | lab     | ann  | 00:00        | 00:00      | 00:30    |      5 |
+        | c      | slurm  | node      | fold        | lab     | ann  | 00:00        | 03:30      | 04:15    |      8 |
+        | d      | slurm  | node      | fold        | lab     | ann  | 00:00        | 05:00      | 05:00    |      7 |
+        | none   | slurm  | node      | fold        | lab     | ann  | 00:00        | 06:00      | 06:30    |      - |
+        | zero   | slurm  | node      | fold        | lab     | ann  | 00:00        | 07:00      | 07:30    |      0 |
+    """, pieces)  # fmt: skip
+    assert_table(
+        made,
+        """
+        | hour  | measured_energy |
+        | 00:00 |    3 * 1/3 + 5  |
+        | 01:00 |    3 * 2/3      |
+        | 02:00 |    -            |
+        | 03:00 |    8 / 2        |
+        | 04:00 |    8 / 2        |
+        | 05:00 |    7            |
+        | 06:00 |    -            |
+        | 07:00 |    0            |
+    """,
+    )
+
+
+def test_nobody_waits_less_than_no_time_and_unknown_times_are_none():
+    made = runs("""
+        | run_id | source | server_id | application | project | user | submitted_at | started_at | ended_at |
+        | early  | slurm  | node      | fold        | lab     | ann  | 02:00        | 01:00      | 01:30    |
+        | when   | slurm  | node      | fold        | lab     | ann  | -            | 02:00      | 02:30    |
+        | later  | slurm  | node      | fold        | lab     | ann  | 02:15        | 03:00      | 03:30    |
+    """)  # fmt: skip
+    assert_table(made, "| hour | wait_hours |\n| 01:00 | 0 |\n| 02:00 | 0 |\n| 03:00 | 3/4 |")
+
+
+def test_runs_of_no_named_source_are_one_source():
+    made = runs("""
+        | run_id | source | server_id | application | project | user | submitted_at | started_at | ended_at | cpu_cores |
+        | a      | -      | node      | fold        | lab     | ann  | 00:00        | 00:00      | -        |         2 |
+        | b      | -      | node      | sort        | lab     | ann  | 00:00        | 00:00      | 00:30    |         1 |
+    """)  # fmt: skip
+    assert_table(
+        made.filter(pl.col("run_hours") > 0),
+        """
+        | application | hour  | core_hours |
+        | fold        | 00:00 |    2 * 1/2 |
+        | sort        | 00:00 |    1 * 1/2 |
+    """,
+    )
+
+
+def test_the_largest_amounts_do_not_overflow():
+    made = runs("""
+        | run_id | source | server_id | application | project | user | submitted_at | started_at | ended_at | cpu_cores |
+        | a      | slurm  | node      | fold        | lab     | ann  | 00:00        | 00:00      | 02:00    |   1200000 |
+        | b      | slurm  | node      | fold        | lab     | ann  | 00:00        | 00:00      | 02:00    |   1200000 |
+        | c      | slurm  | node      | fold        | lab     | ann  | 00:00        | 00:00      | 02:00    |   1200000 |
+    """)  # fmt: skip
+    assert_table(
+        made.filter(pl.col("run_hours") > 0), "| hour | core_hours |\n| 00:00 | 3600000 |\n| 01:00 | 3600000 |"
+    )
+
+
+def test_rows_come_by_who_and_hour():
+    made = runs("""
+        | run_id | source | server_id | application | project | user | submitted_at | started_at | ended_at |
+        | a      | slurm  | node      | sort        | lab     | bob  | 00:00        | 03:00      | 03:30    |
+        | b      | slurm  | node      | sort        | lab     | ann  | 00:00        | 02:00      | 02:30    |
+        | c      | slurm  | node      | fold        | lab     | eve  | 00:00        | 05:00      | 05:30    |
+        | d      | slurm  | node      | fold        | lab     | eve  | 00:00        | 01:00      | 01:30    |
+    """)  # fmt: skip
+    found = made.select("application", "user", pl.col("hour").dt.hour()).collect().rows()
+    assert found == [("fold", "eve", 1), ("fold", "eve", 5), ("sort", "ann", 2), ("sort", "bob", 3)]
 
 
 def test_amounts_that_are_no_whole_thousandths_are_summed_all_the_same():
     made = runs("""
-        | run_id | source | server_id | application | project | user | submitted_at | started_at | ended_at | cpu_cores |
-        | a      | slurm  | node      | fold        | lab     | ann  | 00:00        | 00:00      | 02:00    |       1/3 |
-        | b      | slurm  | node      | fold        | lab     | ann  | 00:00        | 00:30      | 01:00    |         1 |
+        | run_id | source | server_id | application | project | user | submitted_at | started_at | ended_at | cpu_cores | gpus | ram |
+        | a      | slurm  | node      | fold        | lab     | ann  | 00:00        | 00:00      | 02:00    |       1/3 |    0 |   0 |
+        | b      | slurm  | node      | fold        | lab     | ann  | 00:00        | 00:30      | 01:00    |         1 |    0 |   0 |
+        | c      | slurm  | node      | fold        | lab     | ann  | 00:00        | 00:45      | 01:30    |         0 |  2/3 | 7/3 |
+        | d      | slurm  | node      | fold        | lab     | ann  | 00:00        | 01:15      | 01:15    |       1/3 |    1 |   1 |
+        | e      | slurm  | node      | fold        | lab     | ann  | 00:00        | 01:30      | 02:00    |       1/7 |  1/7 | 1/7 |
     """)  # fmt: skip
-    assert_table(made.filter(pl.col("run_hours") > 0), "| hour | core_hours |\n| 00:00 | 1/3 + 1/2 |\n| 01:00 | 1/3 |")
+    assert_table(made.filter(pl.col("run_hours") > 0), """
+        | hour  | runs_running | run_hours       | core_hours      | gpu_hours             | ram_hours             |
+        | 00:00 |            3 | 1 + 1/2 + 1/4   | 1/3 + 1/2       | 2/3 * 1/4             | 7/3 * 1/4             |
+        | 01:00 |            3 | 1 + 1/2 + 1/2   | 1/3 + 1/7 * 1/2 | 2/3 * 1/2 + 1/7 * 1/2 | 7/3 * 1/2 + 1/7 * 1/2 |
+    """)  # fmt: skip
 
 
 def test_a_gpu_server_counts_gpus():
@@ -119,5 +230,50 @@ def test_a_gpu_server_counts_gpus():
         | server_id | job_id | usage_pattern_id | container_id | compute_need | ram_need | demand         |
         | gpus      | fold   | lab              | ann          |            2 |       64 | 2/4 + 64/256   |
         | cpus      | fold   | lab              | ann          |           16 |       64 | 16/32 + 64/128 |
+    """,
+    )
+
+
+def test_a_run_that_ends_on_the_hour_is_not_under_way_in_the_next_where_another_is():
+    made = runs("""
+        | run_id | source | server_id | application | project | user | submitted_at | started_at | ended_at | cpu_cores |
+        | late   | slurm  | node      | fold        | lab     | ann  | 00:00        | 05:00      | 06:00    |         4 |
+        | early  | slurm  | node      | fold        | lab     | ann  | 00:00        | 00:30      | 01:00    |         4 |
+        | next   | slurm  | node      | fold        | lab     | ann  | 01:00        | 01:00      | 01:30    |         4 |
+    """)  # fmt: skip
+    assert_table(
+        made,
+        """
+        | hour  | runs_started | runs_running | runs_ended | core_hours | wait_hours |
+        | 00:00 |            1 |            1 |          0 |    4 * 1/2 |        1/2 |
+        | 01:00 |            1 |            1 |          2 |    4 * 1/2 |          0 |
+        | 05:00 |            1 |            1 |          0 |          4 |          5 |
+        | 06:00 |            0 |            0 |          1 |          0 |          0 |
+    """,
+    )
+
+
+def test_pieces_that_end_on_the_hour_or_take_no_time_count_no_run_off():
+    pieces = given(
+        "job_run_intervals",
+        """
+        | run_id | interval_no | started_at | ended_at |
+        | a      |           0 | 00:30      | 01:00    |
+        | a      |           1 | 01:15      | 01:30    |
+        | a      |           2 | 02:00      | 02:00    |
+        | a      |           3 | 02:15      | 02:45    |
+    """,
+    )
+    made = runs("""
+        | run_id | source | server_id | application | project | user | submitted_at | started_at | ended_at | cpu_cores |
+        | a      | slurm  | node      | fold        | lab     | ann  | 00:00        | 00:30      | 02:45    |         4 |
+    """, pieces)  # fmt: skip
+    assert_table(
+        made,
+        """
+        | hour  | runs_started | runs_running | runs_ended | core_hours | wait_hours |
+        | 00:00 |            1 |            1 |          0 |    4 * 1/2 |        1/2 |
+        | 01:00 |            0 |            1 |          0 |    4 * 1/4 |          0 |
+        | 02:00 |            0 |            1 |          1 |    4 * 1/2 |          0 |
     """,
     )

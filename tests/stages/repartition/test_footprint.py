@@ -3,7 +3,8 @@
 import polars as pl
 import pytest
 
-from tests.frames import assert_table, computed
+from pipeline.stages.repartition import footprint
+from tests.frames import assert_table, computed, frame
 
 KINDS = {"autoscaling", "serverless", "on-premise"}
 OCCURRENCES = """
@@ -240,4 +241,62 @@ def test_a_user_whose_runs_take_no_time_has_a_part_of_what_is_split_equally(tmp_
         | fold   | bob          | lab              | 00:00 | 1 / 2 / 2 |
         | sort   | ann          | lab              | 00:00 | 1 / 2     |
     """,
+    )
+
+
+def test_stretches_of_one_cell_in_a_day_are_added_up():
+    stretches = frame("""
+        | job_id | start    | load   | idle   |
+        | fold   | 01:00    | [1, 2] | [8, 0] |
+        | fold   | 05:00    | [4]    | [1]    |
+        | fold   | +1 00:00 | [3]    | [2]    |
+        | none   | 03:00    | []     | []     |
+    """)
+    assert_table(
+        footprint.by_grain(stretches, ["load", "idle"], "day"),
+        """
+        | job_id | hour     | load      | idle  |
+        | fold   | 00:00    | 1 + 2 + 4 | 8 + 1 |
+        | fold   | +1 00:00 | 3         | 2     |
+    """,
+    )
+
+
+def test_by_weight_compute_and_ram_count_together(tmp_path):
+    jobs = """
+        | job_id | server_id | request_duration | compute_needed | ram_needed |
+        | get    | web       |             3600 |              1 |          4 |
+        | put    | web       |             3600 |              2 |          0 |
+    """
+    drawings = {"servers": servers("serverless"), "jobs": jobs, "occurrences": OCCURRENCES.replace("02:00", "00:00")}
+    found = computed(tmp_path, drawings)["repartition.footprint"]
+    # raw = 20 of 4 cores; each get is 1/4 + 4/16, each put 2/4
+    assert_table(
+        found.filter(pl.col("stream") == "load"),
+        """
+        | job_id | container_id | footprint               |
+        | get    | tray         | 20/4 * 0.1 * 1 * 0.5 / 6 |
+        | get    | basket       | 20/4 * 0.1 * 3 * 0.5 / 6 |
+        | put    | tray         | 20/4 * 0.1 * 8 * 0.5 / 6 |
+    """,
+    )
+
+
+@pytest.mark.parametrize("stream", ["provisioned", "idle"])
+def test_what_an_autoscaling_server_has_on_in_an_hour_falls_to_who_runs_in_it(tmp_path, stream):
+    assert_table(
+        rows(tmp_path, "autoscaling", stream),
+        """
+        | job_id | container_id | hour  | footprint |
+        | get    | tray         | 00:00 | 0.1 * 1/4 |
+        | get    | basket       | 00:00 | 0.1 * 3/4 |
+        | put    | tray         | 02:00 | 0.2       |
+    """,
+    )
+
+
+def test_a_storage_s_baseline_is_by_use_and_by_heads_where_nobody_ever_runs():
+    jobs = frame("| job_size | total | number_of_jobs |\n| 6 | 12 | 4 |\n| 0 | 0 | 4 |")
+    assert_table(
+        jobs.select("total", share=footprint.baseline_job_share()), "| total | share |\n| 12 | 6/12 |\n| 0 | 1/4 |"
     )

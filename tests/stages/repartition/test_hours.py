@@ -11,6 +11,7 @@ def server(demand: list[float], raw: list[float], instances: float) -> dict[str,
 
 def test_by_weight_an_hour_counts_as_a_part_of_the_period():
     assert hours.period_rate(server([1, 0, 3], [1, 0, 3], 3)) == [1 / 4] * 3
+    assert hours.period_rate(server([0.125, 0.125], [1, 1], 1)) == [4, 4]
     assert hours.period_rate(server([0, 0], [0, 0], 2)) == [0, 0]
 
 
@@ -34,3 +35,11 @@ def test_the_rates_of_all_hours_pass_on_exactly_one_whole(instances):
 
 def test_nobody_pays_at_a_server_without_demand():
     assert hours.tier_rate(server([0, 0], [0, 0], 5)) == [0, 0]
+
+
+def test_an_instance_that_is_on_for_no_demand_is_paid_by_the_whole_period():
+    assert hours.tier_rate(server([1, 0], [1, 2], 2)) == pytest.approx([1 / 2 * (1 / 1 + 1 / 1)] * 2)
+
+
+def test_without_a_single_instance_an_hour_counts_as_a_part_of_the_period():
+    assert hours.tier_rate(server([1, 3], [0.2, 0.6], 0)) == [1 / 4, 1 / 4]

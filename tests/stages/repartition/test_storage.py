@@ -1,6 +1,7 @@
 """repartition.storage: weights and shares of a storage's embodied carbon, and how it is passed on."""
 
-from tests.frames import assert_table, computed
+from pipeline.stages.repartition import storage
+from tests.frames import assert_table, computed, frame
 from tests.stages.repartition.test_server import SERVERS
 
 DRAWINGS = {
@@ -66,3 +67,11 @@ def test_what_is_held_is_passed_to_those_who_stored_it_and_the_rest_by_use_over_
         | disks     | manufacturing | baseline  | put    | basket       | csv              | 02:00 | 0.1 * 2/4 * 1/2           |
         | disks     | manufacturing | baseline  | get    | tray         | csv              | 02:00 | 0.1 * 2/4                 |
     """)  # fmt: skip
+
+
+def test_a_need_above_the_capacity_by_rounding_noise_leaves_nothing_to_share():
+    full = frame("""
+        | nb_of_instances | storage_capacity | full_cumulative_storage_need | base_storage_need | held         | instances_fabrication_footprint |
+        |               1 |                2 |                 2.0000000001 |                 0 | 2.0000000001 |                               1 |
+    """)  # fmt: skip
+    assert_table(full.select(shared=storage.shared(), baseline=storage.baseline()), "| shared | baseline |\n| 0 | 0 |")
