@@ -258,18 +258,18 @@ def tier_rate(server: dict[str, Any]) -> list[float]:
     1 / (K * demand of tier k) over the tiers the hour belongs to. Tiers above the peak, or without demand, count the whole period.
     """
     demand, raw = np.array(server["demand_sum"]), np.array(server["guarded_raw"])
-    period, tiers = demand.sum(), round(server["instances"])
+    period, tiers = demand.sum(), float(round(server["instances"]))
     if period <= 0:
         return [0.0] * len(demand)
-    reached = np.minimum(np.ceil(raw).astype(np.int64), tiers)
-    of_tier = np.cumsum(np.bincount(reached, weights=demand, minlength=1)[::-1])[::-1][1:]
-    own = np.divide(1.0, of_tier, out=np.zeros(len(of_tier)), where=of_tier > 0)
-    of_period = (tiers - np.count_nonzero(of_tier > 0)) / period
-    rates = (
-        (np.concatenate([[0.0], np.cumsum(own)])[reached] + of_period) / tiers
-        if tiers
-        else np.full(len(demand), 1 / period)
-    )
+    if not tiers:
+        return [1 / period] * len(demand)
+    # tiers between two numbers of instances that hours reach have the same demand: as many steps as hours, however many tiers
+    levels, level = np.unique(np.minimum(np.ceil(raw), tiers), return_inverse=True)
+    width = np.diff(levels, prepend=0.0)
+    reaching = np.cumsum(np.bincount(level, weights=demand)[::-1])[::-1]
+    own = np.divide(width, reaching, out=np.zeros(len(levels)), where=reaching > 0)
+    of_period = (tiers - width[reaching > 0].sum()) / period
+    rates = (np.cumsum(own)[level] + of_period) / tiers
     return [float(r) for r in rates]
 
 

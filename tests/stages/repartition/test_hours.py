@@ -43,3 +43,9 @@ def test_an_instance_that_is_on_for_no_demand_is_paid_by_the_whole_period():
 
 def test_without_a_single_instance_an_hour_counts_as_a_part_of_the_period():
     assert hours.tier_rate(server([1, 3], [0.2, 0.6], 0)) == [1 / 4, 1 / 4]
+
+
+def test_a_peak_of_very_many_instances_takes_no_more_room_than_its_hours():
+    # tiers 1 to 4 have all the demand, 16; those up to 4e12 that of the peak, 8
+    rates = hours.tier_rate({"demand_sum": [8.0, 8.0], "guarded_raw": [4.0, 4e12], "instances": 4e12})
+    assert rates == pytest.approx([4 / 16 / 4e12, (4 / 16 + (4e12 - 4) / 8) / 4e12])
