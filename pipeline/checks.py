@@ -79,11 +79,6 @@ def _noted(root: Path, stored: views.Stored, kind: str) -> tuple[list[Path], tup
     return [n for n in notes.values() if n.exists()], tuple(f for f, n in notes.items() if not n.exists())
 
 
-def _source(stored: views.Stored, files: tuple[Path, ...], needed: set[str]) -> str:
-    """The SQL that reads these files; the view where a column that is needed was left out of them."""
-    return views.name(stored.view) if needed - set(stored.columns) else views.listed(replace(stored, files=files))
-
-
 def hour_rows(root: Path, stored: views.Stored, _: Number) -> str:
     """The sums per hour of a table that `tally.HOUR_SUMS` names, from notes where there are any."""
     by, sums = tally.HOUR_SUMS[stored.view]
@@ -91,12 +86,13 @@ def hour_rows(root: Path, stored: views.Stored, _: Number) -> str:
     notes, unread = _noted(root, stored, tally.HOURS)
     needed = set[str]().union(*(s.columns for s in sums))
     names = [tally.ROWS, *(s.name for s in sums)]
-    parts = [f"SELECT {keys}, {', '.join(names)} FROM {_parquet(notes)}"] if notes else []
+    parts = [f"SELECT {keys}, {', '.join(names)} FROM {views.parquet(notes)}"] if notes else []
     if unread or not notes:
-        if needed - set(stored.columns):  # the view computes them, from all files
-            parts, unread = [], stored.files
+        source = views.parquet(unread or stored.files)
+        if needed - set(stored.columns):  # columns were left out of the files: the view computes them, from all files
+            parts, source = [], views.name(stored.view)
         made = ", ".join([f"count(*) AS {tally.ROWS}", *(f"{_sum(s)} AS {s.name}" for s in sums)])
-        parts.append(f"SELECT {keys}, {made} FROM {_source(stored, unread or stored.files, needed)} GROUP BY {keys}")
+        parts.append(f"SELECT {keys}, {made} FROM {source} GROUP BY {keys}")
     summed = ", ".join(f"sum({n}) AS {n}" for n in names)
     return f"SELECT {keys}, {summed} FROM ({' UNION ALL '.join(parts)}) GROUP BY {keys}"
 
@@ -114,7 +110,9 @@ def total_rows(root: Path, stored: views.Stored, number: Number) -> str:
     notes, unread = _noted(root, stored, tally.SERIES)
     if not notes:
         return _read_totals(stored, number)
-    parts = [f"SELECT {keys}, first_hour, last_hour, rows, rows AS hours, {', '.join(names)} FROM {_parquet(notes)}"]
+    parts = [
+        f"SELECT {keys}, first_hour, last_hour, rows, rows AS hours, {', '.join(names)} FROM {views.parquet(notes)}"
+    ]
     if unread:
         parts.append(
             f"SELECT {keys}, first_hour, last_hour, rows, hours, {', '.join(names)} FROM ({_read_totals(replace(stored, files=unread), number)})"
@@ -162,10 +160,6 @@ def _sum(of: tally.Sum) -> str:
     value = f"abs({value})" if of.size else value
     value = f"{value} * ({HOUR_NUMBER} % {tally.MOMENT_HOURS})" if of.moment else value
     return f"coalesce(sum({value}){f' FILTER ({views.name(of.loud)} > 0)' if of.loud else ''}, 0)"
-
-
-def _parquet(files: list[Path]) -> str:
-    return f"read_parquet([{', '.join(views.literal(str(f)) for f in files)}], hive_partitioning = false)"
 
 
 MANY_BITS = 2**31

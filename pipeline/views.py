@@ -70,9 +70,14 @@ def stored_in(root: Path) -> dict[str, Stored]:
 # ---------------------------------------------------------------- one view per table
 
 
+def parquet(files: Iterable[Path]) -> str:
+    """These files one by one: nothing in their path is taken for a pattern."""
+    return f"read_parquet([{', '.join(literal(str(f)) for f in files)}], hive_partitioning = false)"
+
+
 def listed(stored: Stored) -> str:
-    """The files of a table one by one: nothing in their path is taken for a pattern."""
-    return f"read_parquet([{', '.join(literal(str(f)) for f in stored.files)}], hive_partitioning = false)"
+    """The files of a table."""
+    return parquet(stored.files)
 
 
 def below_root(stored: Stored) -> str:
