@@ -5,7 +5,6 @@ import errno
 import json
 import os
 import resource
-import secrets
 import shutil
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,6 +19,7 @@ import pyarrow.parquet as pq
 from pipeline import tally
 from pipeline.errors import InputError
 from pipeline.tables import OUTPUTS, Table
+from pipeline.whole_files import appearing
 
 Rows = pl.LazyFrame | Sequence[pl.LazyFrame]
 
@@ -73,31 +73,29 @@ def _stored(table: Table, name: str) -> pl.Expr:
 
 def _sink(rows: pl.LazyFrame, table: Table, names: list[str], target: Path) -> None:
     """Write Parquet in one step. The Arrow schema is our own: ids are text again to every reader, and fields carry their units."""
-    partial = target.with_suffix(f".{os.getpid()}-{secrets.token_hex(4)}.partial")
     schema = pa.schema([table.columns[n].arrow_field() for n in names])
     units = {n: u for n, u in table.units().items() if n in names}
-    rows.sink_parquet(
-        partial,
-        compression="zstd",
-        compression_level=1,
-        row_group_size=ROW_GROUP_ROWS,
-        metadata={
-            "ARROW:schema": base64.b64encode(schema.serialize().to_pybytes()).decode(),
-            "units": json.dumps(units),
-        },
-        maintain_order=True,
-    )
-    partial.replace(target)
+    metadata = {
+        "ARROW:schema": base64.b64encode(schema.serialize().to_pybytes()).decode(),
+        "units": json.dumps(units),
+    }
+    with appearing(target) as partial:
+        rows.sink_parquet(
+            partial,
+            compression="zstd",
+            compression_level=1,
+            row_group_size=ROW_GROUP_ROWS,
+            metadata=metadata,
+            maintain_order=True,
+        )
 
 
 def write_json(path: Path, content: object) -> None:
     """Write JSON in one step, synced to the disk."""
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    with partial.open("w", encoding="utf-8") as opened:
+    with appearing(path) as partial, partial.open("w", encoding="utf-8") as opened:
         json.dump(content, opened, indent=2, default=str)
         opened.flush()
         os.fsync(opened.fileno())
-    partial.replace(path)
 
 
 NOT_TO_BE_WRITTEN = (errno.EROFS, errno.EACCES, errno.EPERM, errno.EEXIST, errno.ENOTDIR)
@@ -256,9 +254,8 @@ def staging(out: Path, identity: str, *, keep: bool, sweep: bool = True) -> Path
 
 def _copied(source: Path, target: Path) -> None:
     """Copy a file; it appears whole."""
-    partial = target.with_suffix(f".{os.getpid()}-{secrets.token_hex(4)}.partial")
-    shutil.copyfile(source, partial)
-    partial.replace(target)
+    with appearing(target) as partial:
+        shutil.copyfile(source, partial)
 
 
 def linked(current_run: Path, staged: Path, earlier: dict[str, Any], number: int) -> dict[str, Any] | None:

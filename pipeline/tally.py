@@ -5,8 +5,6 @@ its rows, empty cells, numbers that are not finite, and sums. Sums per hour are 
 read instead: `checks` has the SQL for both.
 """
 
-import os
-import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +15,7 @@ from polars import col
 
 from pipeline.series import MICROSECONDS, Floats, Ints, hour_index, hour_of, summed_at
 from pipeline.tables import Table
+from pipeline.whole_files import appearing
 
 FOLDER, SERIES, HOURS = "tally", "series", "hours"
 MOMENT_HOURS = 1009
@@ -155,9 +154,8 @@ def noted_file(root: Path, kind: str, table: str, file: str) -> Path:
 
 def _write(frame: pl.DataFrame, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_suffix(f".{os.getpid()}-{secrets.token_hex(4)}.partial")
-    frame.write_parquet(partial, compression="lz4")
-    partial.replace(target)
+    with appearing(target) as partial:
+        frame.write_parquet(partial, compression="lz4")
 
 
 def noted(rows: pl.DataFrame, table: Table, stored: list[str]) -> Noted:
