@@ -23,6 +23,8 @@ def attribute(work: Work, tables: ServerTables) -> None:
         tables.need, tables.instances, tables.energy, tables.volumes, work.services, work.servers, work.capacity,
         attribution_key=work.settings.attribution_key,
     )  # fmt: skip
+    if not work.wants("repartition.footprint"):
+        series = series.select("server_id", "start", "weight_sum")
     series, rates = (f.lazy() for f in pl.collect_all([series, rates]))
     stores = (
         repartition_storage.of_storages(

@@ -9,6 +9,7 @@ from polars import col
 
 from pipeline import tally
 from pipeline.errors import InputError
+from pipeline.parquet import ROW_GROUP_ROWS
 from pipeline.plan import Partition
 from pipeline.series import hour_of, stretches
 from pipeline.settings import Settings
@@ -25,7 +26,7 @@ from pipeline.violations import stacked, violation
 Write = Callable[[str, Rows, str], None]
 """Writes rows of a table; the last argument tells the files of one table apart."""
 
-SLICE_ROWS = 700_000
+SLICE_ROWS = ROW_GROUP_ROWS
 """Rows exploded at once when series are written."""
 
 DERIVED_COLUMNS = {"need.job": job.NEEDS, "repartition.server": ["weight"]}
@@ -60,14 +61,20 @@ def hosted_spans(up: Upstream) -> pl.LazyFrame:
 
 def sliced(series: pl.LazyFrame, values: str) -> Iterator[pl.LazyFrame]:
     """The series in slices of about SLICE_ROWS rows each, so that rows are never all in memory at once."""
-    frame = series.collect().with_columns(pl.col(pl.String).cast(pl.Categorical()))
+    frame = series.collect()
     start = size = 0
     for i, length in enumerate(frame[values].list.len().to_list()):
         if size and size + length > SLICE_ROWS:
-            yield frame[start:i].lazy()
+            yield _enumerated(frame[start:i])
             start, size = i, 0
         size += length
-    yield frame[start:].lazy()
+    yield _enumerated(frame[start:])
+
+
+def _enumerated(series: pl.DataFrame) -> pl.LazyFrame:
+    """The series with their ids as enumerations: repeated for every hour they are numbers of one byte or two."""
+    ids = [c for c in series.columns if series.schema[c] == pl.String]
+    return series.with_columns(series[c].cast(pl.Enum(series[c].unique().drop_nulls())) for c in ids).lazy()
 
 
 class Work:
@@ -171,16 +178,13 @@ class Chunk:
     def kept(self) -> pl.LazyFrame:
         """Series of need.storage_job."""
         by = ["server_id", "job_id"]
-        runs = stretches(self.observed_needs, by, ["data_stored"])
-        storing = pl.concat([self.needs.select(*by, "start", "data_stored"), runs.select(*by, "start", "data_stored")])
         backed = self.work.backing.join(self.work.busy, on="server_id", how="semi")
         mine = backed.select("server_id")
+        modelled = job.with_needs(self.job.join(mine, on="server_id", how="semi").filter(col.request_duration > 0))
+        runs = stretches(self.observed_needs.join(mine, on="server_id", how="semi"), by, ["data_stored"])
+        storing = pl.concat([f.select(*by, "start", "data_stored") for f in (modelled, runs)])
         jobs = self.every_job.join(mine, on="server_id", how="semi")
-        return (
-            storage_job.build(storing.join(mine, on="server_id", how="semi"), jobs, backed, self.work.busy)
-            .collect()
-            .lazy()
-        )
+        return storage_job.build(storing, jobs, backed, self.work.busy).collect().lazy()
 
 
 @dataclass

@@ -190,7 +190,7 @@ def _summed(f: pl.DataFrame, name: str, members: Ints, starts: Ints, ends: Ints)
 def summed_at(values: Floats, firsts: Ints, ends: Ints, at: Ints, size: int) -> Floats:
     """Pieces [first, end) of the values, which follow one another, laid over each other: each begins at its place of a sum of this size."""
     lengths = ends - firsts
-    if _short(lengths):
+    if short(lengths):
         into = np.arange(len(values)) + np.repeat(at - firsts, lengths)
         return np.bincount(into, weights=values, minlength=size).astype(np.float64)
     out = np.zeros(size)
@@ -199,7 +199,7 @@ def summed_at(values: Floats, firsts: Ints, ends: Ints, at: Ints, size: int) -> 
     return out
 
 
-def _short(lengths: Ints) -> bool:
+def short(lengths: Ints) -> bool:
     """Whether series are so short that one indexed operation beats a slice for each."""
     return len(lengths) > 0 and float(lengths.mean()) < 500
 
@@ -212,7 +212,7 @@ def _cut_out(data: Floats, offsets: Ints, source: Ints, own: Ints, to: Ints, hou
     low = np.maximum(own - to, 0)
     high = np.minimum(own - to + lengths, hours)
     inside = high > low
-    if _short(hours):
+    if short(hours):
         n = np.where(inside, high - low, 0)
         within = np.arange(n.sum()) - np.repeat(np.cumsum(n) - n, n)
         out[within + np.repeat(out_offsets[:-1] + low, n)] = data[

@@ -1,12 +1,11 @@
 """Parquet with units, staging, and the one step that publishes a run."""
 
-import base64
 import errno
 import json
 import os
 import resource
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -16,14 +15,13 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline import tally
+from pipeline import parquet, tally
 from pipeline.errors import InputError
 from pipeline.tables import OUTPUTS, Table
 from pipeline.whole_files import appearing
 
-Rows = pl.LazyFrame | Sequence[pl.LazyFrame]
+Rows = pl.LazyFrame | Iterable[pl.LazyFrame]
 
-ROW_GROUP_ROWS = 500_000
 PUBLISHED_FILES = ("run.json", "views.sql")
 STAGING, RUNS, CURRENT = ".staging", "runs", "current"
 REMOVED = "removed-"
@@ -39,22 +37,26 @@ def table_folder(root: Path, table: str) -> Path:
 def write_rows(root: Path, table: Table, rows: Rows, file: str, columns: list[str] | None = None) -> int:
     """Write rows as ROOT/FAMILY/TABLE/FILE.parquet with units and descriptions, in one step; the number of rows.
 
-    Several frames of rows become one file, one after the other, so that they need not be in memory together.
+    Several frames of rows become one file, one after the other, so that they need not be in memory together. Hourly rows are noted for the
+    checks as they pass.
     """
     names = columns or list(table.columns)
-    folder = table_folder(root, table.name)
-    folder.mkdir(parents=True, exist_ok=True)
-    target = folder / f"{file}.parquet"
+    target = table_folder(root, table.name) / f"{file}.parquet"
+    target.parent.mkdir(parents=True, exist_ok=True)
     parts = [rows] if isinstance(rows, pl.LazyFrame) else rows
-    if "hour" in table.key:
-        notes = tally.Notes(table, names)
-        read = list(dict.fromkeys([*names, *tally.columns_read(table)]))
-        passing = (notes.passing(p.select(_stored(table, n) for n in read)) for p in parts)
-        _sink(pl.concat([p.select(names) for p in passing]), table, names, target)
-        notes.write(root, file)
-    else:
-        _sink(pl.concat([p.select(_stored(table, n) for n in names) for p in parts]), table, names, target)
-    return int(pq.read_metadata(target).num_rows)
+    if "hour" not in table.key:
+        return parquet.write(target, table, names, (_typed(p, table, names) for p in parts))
+    notes = tally.Notes(table, names)
+    read = list(dict.fromkeys([*names, *tally.columns_read(table)]))
+    written = parquet.write(target, table, names, (notes.passing(_typed(p, table, read)) for p in parts))
+    notes.write(root, file)
+    return written
+
+
+def _typed(rows: pl.LazyFrame, table: Table, names: list[str]) -> pl.DataFrame:
+    """These columns, numbers and hours in the types of the dictionary; ids however they are held."""
+    types = {n: table.columns[n].dtype for n in names}
+    return rows.select(pl.col(n) if t == pl.String else pl.col(n).cast(t) for n, t in types.items()).collect()
 
 
 def rows_in(file: Path) -> int | None:
@@ -63,31 +65,6 @@ def rows_in(file: Path) -> int | None:
         return int(pq.read_metadata(file).num_rows)
     except (OSError, pa.ArrowInvalid):
         return None
-
-
-def _stored(table: Table, name: str) -> pl.Expr:
-    """The column as it is handed to the Parquet writer: ids as categories, which are written in a third of the time of text."""
-    dtype = table.columns[name].dtype
-    return pl.col(name).cast(pl.Categorical() if dtype == pl.String else dtype)
-
-
-def _sink(rows: pl.LazyFrame, table: Table, names: list[str], target: Path) -> None:
-    """Write Parquet in one step. The Arrow schema is our own: ids are text again to every reader, and fields carry their units."""
-    schema = pa.schema([table.columns[n].arrow_field() for n in names])
-    units = {n: u for n, u in table.units().items() if n in names}
-    metadata = {
-        "ARROW:schema": base64.b64encode(schema.serialize().to_pybytes()).decode(),
-        "units": json.dumps(units),
-    }
-    with appearing(target) as partial:
-        rows.sink_parquet(
-            partial,
-            compression="zstd",
-            compression_level=1,
-            row_group_size=ROW_GROUP_ROWS,
-            metadata=metadata,
-            maintain_order=True,
-        )
 
 
 def write_json(path: Path, content: object) -> None:
@@ -203,11 +180,9 @@ def clean(out: Path, keep: int) -> None:
 def write_detail(root: Path, table: Table, rows: pl.LazyFrame) -> int:
     """Write a detail table of job records under ROOT/source; the number of rows."""
     names = list(table.columns)
-    folder = root / "source" / table.name
-    folder.mkdir(parents=True, exist_ok=True)
-    target = folder / "part-all.parquet"
-    _sink(rows.select(_stored(table, n) for n in names), table, names, target)
-    return int(pq.read_metadata(target).num_rows)
+    target = root / "source" / table.name / "part-all.parquet"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    return parquet.write(target, table, names, [_typed(rows, table, names)])
 
 
 def current_manifest(out: Path) -> dict[str, Any]:

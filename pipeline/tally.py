@@ -6,6 +6,7 @@ read instead: `checks` has the SQL for both.
 """
 
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,18 @@ import numpy.typing as npt
 import polars as pl
 from polars import col
 
-from pipeline.series import MICROSECONDS, Floats, Ints, hour_index, hour_of, summed_at
+from pipeline.series import (
+    MICROSECONDS,
+    Floats,
+    Ints,
+    added,
+    as_lists,
+    from_rows,
+    hour_index,
+    rows_of,
+    short,
+    summed_at,
+)
 from pipeline.tables import Table
 from pipeline.whole_files import appearing
 
@@ -72,8 +84,6 @@ SERIES_SUMS: dict[str, tuple[Sum, ...]] = {
 _WEIGHTS = (
     Sum("shared", "share", times="weight_sum"), Sum("weight", "weight"), Sum("weight_sum", "weight_sum"),
 )  # fmt: skip
-MANY_PARTS = 8
-"""Sums per hour of so many parts of a file are added up before they are written; those of fewer are left to the checks."""
 ROWS = "rows"
 """The number of rows, in every table of sums per hour."""
 HOUR_SUMS: dict[str, tuple[tuple[str, ...], tuple[Sum, ...]]] = {
@@ -110,7 +120,7 @@ def columns_read(table: Table) -> list[str]:
 
 @dataclass(frozen=True)
 class Noted:
-    """Notes of some rows: one row per stretch, and the rows of HOUR_SUMS."""
+    """Notes of some rows: one row per stretch, and the sums of HOUR_SUMS as series."""
 
     stretches: pl.DataFrame
     hours: pl.DataFrame | None
@@ -123,15 +133,11 @@ class Notes:
         self.table, self.stored = table, stored
         self._noted: list[Noted] = []
 
-    def passing(self, rows: pl.LazyFrame) -> pl.LazyFrame:
-        """The rows as they are; whatever part of them comes by is noted."""
-
-        def note(part: pl.DataFrame) -> pl.DataFrame:
-            if len(part):
-                self._noted.append(noted(part, self.table, self.stored))
-            return part
-
-        return rows.map_batches(note, schema=rows.collect_schema(), streamable=True)
+    def passing(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """The rows as they are, noted."""
+        if len(rows):
+            self._noted.append(noted(rows, self.table, self.stored))
+        return rows
 
     def write(self, root: Path, file: str) -> None:
         """Leave the notes under ROOT/tally, each file in one step."""
@@ -141,10 +147,14 @@ class Notes:
         _write(stretches, noted_file(root, SERIES, self.table.name, file))
         hours = [n.hours for n in self._noted if n.hours is not None]
         if hours:
-            both = pl.concat(hours)
-            if len(hours) > MANY_PARTS:
-                both = both.group_by(*HOUR_SUMS[self.table.name][0], "hour").sum()
-            _write(both, noted_file(root, HOURS, self.table.name, file))
+            _write(by_hour(hours, self.table), noted_file(root, HOURS, self.table.name, file))
+
+
+def by_hour(hours: list[pl.DataFrame], table: Table) -> pl.DataFrame:
+    """Sums of parts of a file, added up: one row per hour in which any of them has rows."""
+    by, sums = HOUR_SUMS[table.name]
+    values = [ROWS, *(s.name for s in sums)]
+    return rows_of(added(pl.concat(hours).lazy(), by, values), values).filter(pl.col(ROWS) > 0).collect()
 
 
 def noted_file(root: Path, kind: str, table: str, file: str) -> Path:
@@ -163,7 +173,9 @@ def noted(rows: pl.DataFrame, table: Table, stored: list[str]) -> Noted:
     keys = series_key(table)
     firsts, hourly = _stretches(rows, keys)
     ends = np.append(firsts[1:], len(rows))
-    heads = rows.select(keys).select(pl.all().gather(firsts)).with_columns(pl.col(pl.Categorical).cast(pl.String))
+    heads = (
+        rows.select(keys).select(pl.all().gather(firsts)).with_columns(pl.col(pl.Categorical, pl.Enum).cast(pl.String))
+    )
     first_hour = _hours(rows["hour"].gather(firsts))
     series_sums = SERIES_SUMS.get(table.name, ())
     moments = any(s.moment for s in series_sums)
@@ -182,14 +194,14 @@ def noted(rows: pl.DataFrame, table: Table, stored: list[str]) -> Noted:
     summed = {s.name: _values(rows, s, number) for s in sums}
     if hourly:
         return Noted(stretches, _hour_sums(heads.select(by), first_hour, firsts, ends, summed))
-    parts = rows.select(pl.col(*by).cast(pl.String), "hour", pl.lit(1.0).alias(ROWS)).with_columns(
+    counted = rows.select(pl.col(*by).cast(pl.String), "hour", pl.lit(1.0).alias(ROWS)).with_columns(
         pl.Series(name, values) for name, values in summed.items()
     )
-    return Noted(stretches, parts.group_by(*by, "hour").sum())
+    return Noted(stretches, from_rows(counted.lazy().group_by(*by, "hour").sum(), by, [ROWS, *summed]).collect())
 
 
 def _hour_sums(by: pl.DataFrame, start: Ints, firsts: Ints, ends: Ints, summed: dict[str, Floats]) -> pl.DataFrame:
-    """Sums per group and hour of stretches without gaps (`by` and `start` of each, its rows in [first, end)), and the number of rows."""
+    """Series of sums per group, and of the number of rows, over stretches without gaps (`by` and `start` of each, its rows in [first, end))."""
     groups = by.unique(maintain_order=True).with_row_index("group")
     group = by.join(groups, on=by.columns, how="left", nulls_equal=True, maintain_order="left")["group"].to_numpy()
     lengths = ends - firsts
@@ -199,18 +211,12 @@ def _hour_sums(by: pl.DataFrame, start: Ints, firsts: Ints, ends: Ints, summed: 
     np.maximum.at(high, group, start + lengths)
     offsets = np.concatenate([[0], np.cumsum(high - low)])
     at = offsets[group] + start - low[group]
-    size = int(offsets[-1]) + 1
-    count = np.cumsum(np.bincount(at, minlength=size) - np.bincount(at + lengths, minlength=size))
-    there = np.flatnonzero(count)
-    of_group = np.searchsorted(offsets, there, side="right") - 1
-    return (
-        groups.select(by.columns)[of_group]
-        .with_columns(
-            pl.Series("hour", there - offsets[of_group] + low[of_group]),
-            pl.Series(ROWS, count[there].astype(np.float64)),
-            *(pl.Series(n, summed_at(values, firsts, ends, at, size)[there]) for n, values in summed.items()),
-        )
-        .with_columns(hour_of(col.hour))
+    size = int(offsets[-1])
+    count = np.cumsum(np.bincount(at, minlength=size + 1) - np.bincount(at + lengths, minlength=size + 1))[:-1]
+    return groups.select(by.columns).with_columns(
+        pl.Series("start", low),
+        as_lists(count.astype(np.float64), offsets).alias(ROWS),
+        *(as_lists(summed_at(values, firsts, ends, at, size), offsets).alias(n) for n, values in summed.items()),
     )
 
 
@@ -243,8 +249,13 @@ def _hour_numbers(rows: pl.DataFrame, first: Ints, lengths: Ints, hourly: bool) 
     if not hourly:
         return (_hours(rows["hour"]) % MOMENT_HOURS).astype(np.float64)
     begins = np.cumsum(lengths) - lengths
-    offset = np.repeat((first % MOMENT_HOURS - begins).astype(np.int32), lengths)
-    return ((np.arange(len(rows), dtype=np.int32) + offset) % MOMENT_HOURS).astype(np.float64)
+    if short(lengths):
+        offset = np.repeat((first % MOMENT_HOURS - begins).astype(np.int32), lengths)
+        return ((np.arange(len(rows), dtype=np.int32) + offset) % MOMENT_HOURS).astype(np.float64)
+    numbers = np.arange(MOMENT_HOURS + lengths.max()) % MOMENT_HOURS * 1.0
+    return np.concatenate(
+        [numbers[at : at + n] for at, n in zip((first % MOMENT_HOURS).tolist(), lengths.tolist(), strict=True)]
+    )
 
 
 def _empty(values: pl.Series) -> pl.Series | None:
@@ -252,6 +263,8 @@ def _empty(values: pl.Series) -> pl.Series | None:
 
 
 def _wild(values: pl.Series) -> pl.Series | None:
+    if isfinite(values.sum()):  # a sum is finite only where all that it adds is
+        return None
     finite = values.is_finite()
     return None if finite.all() else ~finite
 

@@ -125,15 +125,11 @@ def provision_rate(rows: Rows) -> pl.Series:
     whole = rows.book.rows("repartition.server_hour", rows.select({"server_id": "server_id"}).unique())
     names = ("server_id", "hour", "demand_sum", "guarded_raw", "nb_of_instances")
     every = whole.select({n: n for n in names}).sort("server_id", "hour")
-    rate = server_hours.tier_rate if rows.book.parameters["attribution_key"] == "binding" else server_hours.period_rate
+    of_hours = server_hours.PROVISION_RATES[rows.book.parameters["attribution_key"]]
     parts = []
     for _, one in every.group_by("server_id", maintain_order=True):
-        told = {
-            "demand_sum": one["demand_sum"].to_list(),
-            "guarded_raw": one["guarded_raw"].to_list(),
-            "instances": one["nb_of_instances"].max(),
-        }
-        parts.append(one.select("server_id", "hour").with_columns(pl.Series("v", rate(told), dtype=pl.Float64)))
+        demand, raw, on = (one[c].to_numpy() for c in ("demand_sum", "guarded_raw", "nb_of_instances"))
+        parts.append(one.select("server_id", "hour").with_columns(pl.Series("v", of_hours(demand, raw, on.max()))))
     if not parts:
         return pl.Series([None] * len(rows), dtype=pl.Float64)
     ours = rows.select({"server_id": "server_id", "hour": "hour"})

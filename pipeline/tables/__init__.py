@@ -55,7 +55,7 @@ class Column:
         if kind is None:
             assert isinstance(self.dtype, pl.Datetime)
             kind = pa.timestamp("us", self.dtype.time_zone)
-        return pa.field(self.name, kind, metadata={"unit": self.unit or "", "description": self.description})
+        return pa.field(self.name, kind, self.nullable, {"unit": self.unit or "", "description": self.description})
 
 
 @dataclass(frozen=True)

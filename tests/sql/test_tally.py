@@ -146,6 +146,7 @@ def test_notes_of_any_rows(rows: list[tuple[str, str, int, float, float]], order
     )
     made = tally.noted(frame, OUTPUTS["need.job"], ["job_id", "hour", "occurrences", "avg_occurrences"])
     assert made.hours is not None
+    hours = tally.by_hour([made.hours], OUTPUTS["need.job"])
     assert made.stretches["rows"].sum() == len(rows)
     assert made.stretches["not finite occurrences"].sum() == sum(not isfinite(r[3]) for r in rows)
     assert (made.stretches["last_hour"] >= made.stretches["first_hour"]).all()
@@ -158,7 +159,7 @@ def test_notes_of_any_rows(rows: list[tuple[str, str, int, float, float]], order
             assert noted["moment_occurrences"].sum() == pytest.approx(moment)
     for server, hour in {(r[1], r[2]) for r in rows}:
         mine = [r for r in rows if r[1:3] == (server, hour)]
-        sums = made.hours.filter(pl.col("server_id") == server, pl.col("hour") == EPOCH + timedelta(hours=hour))
+        sums = hours.filter(pl.col("server_id") == server, pl.col("hour") == EPOCH + timedelta(hours=hour))
         assert sums["rows"].sum() == len(mine)
         assert sums["compute_need"].sum() == pytest.approx(sum(2 * r[4] for r in mine))
-    assert made.hours["rows"].sum() == len(rows)
+    assert hours["rows"].sum() == len(rows)

@@ -1,13 +1,13 @@
 """need.server + instances.server + energy.server + need.service -> what the repartition takes from each server and service, as series."""
 
-from typing import Any
+from collections.abc import Callable
 
 import numpy as np
 import polars as pl
 from polars import col
 
 from pipeline.constants import G_PER_KG
-from pipeline.series import LIST, beside_some, from_rows, hour_index
+from pipeline.series import LIST, Floats, applied, as_lists, beside_some, flat, from_rows, hour_index
 from pipeline.stages.expressions import guarded
 from pipeline.stages.lineage import Lineage, Made, Row, Rule, Total, same
 
@@ -225,7 +225,7 @@ def of_servers(
             period_demand=col.demand_sum.sum(),
         )
     )
-    series = series.with_columns(_provision_rates(attribution_key), any_demand=any_demand())
+    series = _provision_rates(series.with_columns(any_demand=any_demand()), attribution_key)
     per_use = used.join(rows.select(*key, "nb_of_instances", "compute_binds"), on=key, validate="m:1").with_columns(
         base_weight_rate=base_weight_rate(),
         base_demand_rate=base_demand_rate(),
@@ -238,39 +238,50 @@ def footprints_of_being_on(energy: pl.LazyFrame) -> pl.LazyFrame:
     return energy.select("server_id", "hour", provisioned="instances_fabrication_footprint", idle=idle())
 
 
-def _provision_rates(attribution_key: str) -> pl.Expr:
-    """`provision_rate`: what one unit of demand in the hour takes of an on-premise server's provisioned and idle carbon. [1]"""
-    columns = pl.struct("demand_sum", "guarded_raw", "instances")
-    rate = period_rate if attribution_key == "weight" else tier_rate
-    return columns.map_elements(rate, return_dtype=LIST, skip_nulls=False).alias("provision_rate")
+def _provision_rates(series: pl.LazyFrame, attribution_key: str) -> pl.LazyFrame:
+    """Add `provision_rate`: what one unit of demand in the hour takes of an on-premise server's provisioned and idle carbon. [1]"""
+    schema = pl.Schema({**series.collect_schema(), "provision_rate": LIST})
+
+    def kernel(f: pl.DataFrame) -> pl.DataFrame:
+        demand, offsets = flat(f["demand_sum"])
+        raw, _ = flat(f["guarded_raw"])
+        of_hours = PROVISION_RATES[attribution_key]
+        rates = np.empty(len(demand))
+        for first, end, instances in zip(offsets[:-1], offsets[1:], f["instances"], strict=True):
+            rates[first:end] = of_hours(demand[first:end], raw[first:end], instances)
+        return f.with_columns(as_lists(rates, offsets).alias("provision_rate"))
+
+    return applied(series, kernel, schema)
 
 
-def period_rate(server: dict[str, Any]) -> list[float]:
+def period_rate(demand: Floats, raw: Floats, instances: float) -> Floats:
     """The same at every hour: demand counts as a part of the whole period's demand."""
-    total = sum(server["demand_sum"])
-    return [1 / total if total > 0 else 0.0] * len(server["demand_sum"])
+    del raw, instances
+    total = demand.sum()
+    return np.full(len(demand), 1 / total if total > 0 else 0.0)
 
 
-def tier_rate(server: dict[str, Any]) -> list[float]:
+def tier_rate(demand: Floats, raw: Floats, instances: float) -> Floats:
     """Who caused the peak pays: tier k of K counts the hours that need more than k - 1 instances, and each tier weighs 1 / K.
 
     A tier's share of a job is its demand in those hours over all demand in them, so an hour's unit of demand takes the sum of
     1 / (K * demand of tier k) over the tiers the hour belongs to. Tiers above the peak, or without demand, count the whole period.
     """
-    demand, raw = np.array(server["demand_sum"]), np.array(server["guarded_raw"])
-    period, tiers = demand.sum(), float(round(server["instances"]))
-    if period <= 0:
-        return [0.0] * len(demand)
-    if not tiers:
-        return [1 / period] * len(demand)
+    period, tiers = demand.sum(), float(round(instances))
+    if period <= 0 or not tiers:
+        return period_rate(demand, raw, instances)
     # tiers between two numbers of instances that hours reach have the same demand: as many steps as hours, however many tiers
     levels, level = np.unique(np.minimum(np.ceil(raw), tiers), return_inverse=True)
     width = np.diff(levels, prepend=0.0)
     reaching = np.cumsum(np.bincount(level, weights=demand)[::-1])[::-1]
     own = np.divide(width, reaching, out=np.zeros(len(levels)), where=reaching > 0)
     of_period = (tiers - width[reaching > 0].sum()) / period
-    rates = (np.cumsum(own)[level] + of_period) / tiers
-    return [float(r) for r in rates]
+    rates: Floats = (np.cumsum(own)[level] + of_period) / tiers
+    return rates
+
+
+PROVISION_RATES: dict[str, Callable[[Floats, Floats, float], Floats]] = {"weight": period_rate, "binding": tier_rate}
+"""By attribution_key: what one unit of demand of each hour takes of the whole period, from demand, guarded raw and instances on."""
 
 
 def with_service(

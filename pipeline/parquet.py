@@ -1,0 +1,113 @@
+"""Tables of the dictionary as Parquet files: each column in the encoding that suits hourly series, ids as text, units in the metadata.
+
+Measured on size A against Polars' writer: two thirds of the time, files as large. What brings it: ids pass as dictionaries of the few there
+are in a slice, pages are as large as their row group, and numbers are encoded by what they are.
+"""
+
+import base64
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.tables import Table
+from pipeline.whole_files import appearing
+
+ROW_GROUP_ROWS = 530_000
+"""About twenty series of three years."""
+SAMPLE = 2_000
+"""Values of a column that decide how it is encoded."""
+IDS = pa.dictionary(pa.int32(), pa.large_string())
+
+
+def write(target: Path, table: Table, names: list[str], parts: Iterable[pl.DataFrame]) -> int:
+    """Write these columns of the parts, which follow one another, as one file that appears whole; the number of rows."""
+    rows = 0
+    readable = pa.schema([table.columns[n].arrow_field() for n in names])
+    schema = pa.schema([f.with_type(IDS) if pa.types.is_large_string(f.type) else f for f in readable])
+    metadata = _metadata(table, readable)
+    writer: pq.ParquetWriter | None = None
+    with appearing(target) as partial:
+        try:
+            for part in parts:
+                if not len(part):
+                    continue
+                if writer is None:
+                    writer = _writer(partial, table.key, schema, part)
+                writer.write_table(_arrow(part, schema), row_group_size=ROW_GROUP_ROWS)
+                rows += len(part)
+            if writer is None:
+                writer = _writer(partial, table.key, schema, table.empty())
+                writer.write_table(schema.empty_table())
+            writer.add_key_value_metadata(metadata)
+        finally:
+            if writer is not None:
+                writer.close()
+    return rows
+
+
+def _writer(path: Path, key: list[str], schema: pa.Schema, first: pl.DataFrame) -> pq.ParquetWriter:
+    """A writer whose encodings suit the first part."""
+    encodings = {f.name: _encoding(first[f.name]) for f in schema}
+    return pq.ParquetWriter(
+        path,
+        schema,
+        compression="zstd",
+        compression_level=1,
+        use_dictionary=[name for name, e in encodings.items() if e == "DICTIONARY"],
+        column_encoding={name: e for name, e in encodings.items() if e != "DICTIONARY"},
+        write_statistics=[n for n in schema.names if n in key],
+        data_page_size=ROW_GROUP_ROWS * 8,
+        max_rows_per_page=ROW_GROUP_ROWS,
+        write_batch_size=1 << 16,
+        store_schema=False,
+    )
+
+
+def _metadata(table: Table, readable: pa.Schema) -> dict[str, str]:
+    """The schema as readers shall see it, ids as text and fields with their units, and the units again for SQL."""
+    units = {n: u for n, u in table.units().items() if n in readable.names}
+    return {"ARROW:schema": base64.b64encode(readable.serialize().to_pybytes()).decode(), "units": json.dumps(units)}
+
+
+def _encoding(values: pl.Series) -> str:
+    """Differences for hours and counts; numbers byte by byte, but where a few long ones come again and again in a dictionary, as ids."""
+    if values.dtype == pl.Boolean:
+        return "PLAIN"
+    if values.dtype.is_temporal() or values.dtype.is_integer():
+        return "DELTA_BINARY_PACKED"
+    if values.dtype != pl.Float64:
+        return "DICTIONARY"
+    sample = values.gather_every(max(len(values) // SAMPLE, 1)).drop_nulls().to_numpy()
+    short = not np.any(sample.view(np.int64) & 0xFFFFFFFF)  # as whole numbers and halves are: their bytes compress best
+    few = len(np.unique(sample)) < len(sample) / 2
+    return "DICTIONARY" if few and not short else "BYTE_STREAM_SPLIT"
+
+
+def _arrow(part: pl.DataFrame, schema: pa.Schema) -> pa.Table:
+    columns = [_ids(part[f.name]) if f.type == IDS else _plain(part[f.name], f.type) for f in schema]
+    return pa.Table.from_arrays(columns, schema=schema)
+
+
+def _plain(values: pl.Series, kind: pa.DataType) -> Any:
+    return values.rechunk().to_arrow().cast(kind)
+
+
+def _ids(values: pl.Series) -> Any:
+    """Ids as a dictionary of those that occur, whatever Polars holds them as."""
+    if values.dtype == pl.String:
+        return values.rechunk().to_arrow().cast(pa.large_string()).dictionary_encode()
+    if isinstance(values.dtype, pl.Categorical):
+        values = _as_enum(values)
+    held = values.rechunk().to_arrow()
+    return pa.DictionaryArray.from_arrays(held.indices.cast(pa.int32()), held.dictionary.cast(pa.large_string()))
+
+
+def _as_enum(values: pl.Series) -> pl.Series:
+    """Categories as an enumeration of those that occur: all categories of the process would go into every file."""
+    return values.cast(pl.Enum(values.unique().drop_nulls().cast(pl.String)))
