@@ -3,7 +3,7 @@
 import polars as pl
 from polars import col
 
-from pipeline.partition import RUN_NEEDS, Chunk, ServerTables, Work, columns_made, sliced
+from pipeline.partition import RUN_NEEDS, Chunk, ServerTables, Work, columns_made, sliced, some_at_once
 from pipeline.series import LIST, rows_of, stretches
 from pipeline.stages.energy import network
 from pipeline.stages.need import job, storage_job
@@ -135,8 +135,14 @@ def cells_of(work: Work, piece: Chunk) -> pl.LazyFrame:
 
 
 def cell_totals(work: Work) -> pl.LazyFrame:
-    """The sizes of all cells of each server, over all ranges of jobs."""
-    sizes = [cells_of(work, piece).select("server_id", "size").collect() for piece in work.chunks()]
+    """The sizes of all cells of each server that has a storage, over all ranges of jobs."""
+    backed = work.backing.select("server_id")
+    if backed.collect().is_empty():
+        return pl.LazyFrame(schema={"server_id": pl.String(), "total": pl.Float64()})
+    sizes = [
+        cells_of(work, piece).select("server_id", "size").join(backed, on="server_id", how="semi").collect()
+        for piece in work.chunks()
+    ]
     return pl.concat(sizes).group_by("server_id").agg(total=col.size.sum()).lazy()
 
 
@@ -161,10 +167,9 @@ def footprints(
         footprint.in_shape(footprint.by_grain(s, streams, grain), "server", "server_id", streams)
         for s in (sliced(flowing, "load") if grain == "hour" else [flowing])
     ]
-    shares = footprint.constant_shares(demanding, series, work.number_of_jobs).collect().lazy()
+    shares = footprint.constant_shares(demanding, series, work.number_of_jobs)
     fixed = footprint.rows_by_grain(server_rows(tables), ["provisioned", "idle"], grain)
-    steady = footprint.steady_rows(shares, fixed, "server_id", ["provisioned", "idle"])
-    made.append(footprint.in_shape(steady, "server", "server_id", ["provisioned", "idle"]))
+    made += steady_footprints(shares, fixed, "server", ["provisioned", "idle"])
     made += storage_footprints(work, hosted, stores, totals)
     energy = footprint.transferred(crossed(work, cells.select(*footprint.CELL, "start", "data_transferred")))
     moved = footprint.by_grain(energy, ["transfer"], grain)
@@ -191,12 +196,24 @@ def storage_footprints(
     shares = footprint.storage_shares(backed.select(*footprint.CELL, "size"), totals, work.number_of_jobs)
     placed = shares.join(work.backing.select("server_id", "storage_id"), on="server_id", validate="m:1")
     baseline = rows_of(stores.select("storage_id", "start", "baseline"), ["baseline"])
-    steady = footprint.steady_rows(
-        placed, footprint.rows_by_grain(baseline, ["baseline"], grain), "storage_id", ["baseline"]
-    )
+    by_period = footprint.rows_by_grain(baseline, ["baseline"], grain)
     return [
         footprint.in_shape(retained, "storage", "storage_id", ["retention"]),
-        footprint.in_shape(steady, "storage", "storage_id", ["baseline"]),
+        *steady_footprints(placed, by_period, "storage", ["baseline"]),
+    ]
+
+
+def steady_footprints(shares: pl.LazyFrame, source: pl.LazyFrame, kind: str, streams: list[str]) -> list[pl.LazyFrame]:
+    """Rows of streams that go by constant shares of cells, some cells at a time: every cell has a row for every row of its source."""
+    source_id = f"{kind}_id"
+    rows = source.collect()
+    names = pl.Enum(rows[source_id].unique())
+    rows = rows.with_columns(pl.col(source_id).cast(names))
+    cells = shares.filter(col.constant_share > 0).sort(footprint.CELL).with_columns(pl.col(source_id).cast(names))
+    longest = max(rows[source_id].value_counts()["count"], default=1)
+    return [
+        footprint.in_shape(footprint.steady_rows(part, rows.lazy(), source_id, streams), kind, source_id, streams)
+        for part in some_at_once(cells.collect(), longest)
     ]
 
 

@@ -173,6 +173,11 @@ def added(frame: pl.LazyFrame, by: Sequence[str], values: Sequence[str], first: 
     return applied(frame, kernel, schema)
 
 
+def in_order(frame: pl.LazyFrame, by: Sequence[str]) -> pl.LazyFrame:
+    """The series sorted by `by`; where they are already, nothing is copied."""
+    return _with(frame, lambda f: _in_order(f, by))
+
+
 def _in_order(f: pl.DataFrame, by: Sequence[str]) -> pl.DataFrame:
     """The series sorted by `by`; series that are in order already are not copied."""
     order = f.select(by).with_row_index("nr").sort(*by, maintain_order=True)["nr"]

@@ -68,11 +68,9 @@ def rows_in(file: Path) -> int | None:
 
 
 def write_json(path: Path, content: object) -> None:
-    """Write JSON in one step, synced to the disk."""
-    with appearing(path) as partial, partial.open("w", encoding="utf-8") as opened:
-        json.dump(content, opened, indent=2, default=str)
-        opened.flush()
-        os.fsync(opened.fileno())
+    """Write JSON in one step. What is published is synced together before that; of anything else a broken file is as good as none."""
+    with appearing(path) as partial:
+        partial.write_text(json.dumps(content, indent=2, default=str), encoding="utf-8")
 
 
 NOT_TO_BE_WRITTEN = (errno.EROFS, errno.EACCES, errno.EPERM, errno.EEXIST, errno.ENOTDIR)

@@ -5,7 +5,8 @@ its rows, empty cells, numbers that are not finite, and sums. Sums per hour are 
 read instead: `checks` has the SQL for both.
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from math import isfinite
 from pathlib import Path
 
@@ -186,12 +187,12 @@ def noted(rows: pl.DataFrame, table: Table, stored: list[str]) -> Noted:
         pl.Series("rows", ends - firsts),
         *(_counted(_empty(rows[c]), f"empty {c}", firsts) for c in stored),
         *(_counted(_wild(rows[c]), f"not finite {c}", firsts) for c in stored if rows.schema[c] == pl.Float64),
-        *(pl.Series(s.name, np.add.reduceat(_values(rows, s, number), firsts)) for s in series_sums),
+        *(pl.Series(n, np.add.reduceat(values, firsts)) for n, values in _summands(rows, series_sums, number)),
     )
     if table.name not in HOUR_SUMS:
         return Noted(stretches, None)
     by, sums = HOUR_SUMS[table.name]
-    summed = {s.name: _values(rows, s, number) for s in sums}
+    summed = dict(_summands(rows, sums, number))
     if hourly:
         return Noted(stretches, _hour_sums(heads.select(by), first_hour, firsts, ends, summed))
     counted = rows.select(pl.col(*by).cast(pl.String), "hour", pl.lit(1.0).alias(ROWS)).with_columns(
@@ -276,13 +277,22 @@ def _counted(which: pl.Series | None, name: str, firsts: Ints) -> pl.Series:
     return pl.Series(name, np.add.reduceat(which.fill_null(False).cast(pl.Int64).to_numpy(), firsts))
 
 
-def _values(rows: pl.DataFrame, of: Sum, number: Floats) -> Floats:
+def _summands(rows: pl.DataFrame, sums: Iterable[Sum], number: Floats) -> Iterator[tuple[str, Floats]]:
+    """What each sum adds up, by name, one after the other; `number` are the hours' numbers for moments."""
+    of: Sum | None = None
+    plain = np.empty(0)
+    for one in sums:
+        if (
+            of is None or replace(one, name=of.name, moment=of.moment) != of
+        ):  # a moment comes after the sum it belongs to
+            of, plain = one, _values(rows, one)
+        yield one.name, plain * number if one.moment else plain
+
+
+def _values(rows: pl.DataFrame, of: Sum) -> Floats:
     values = np.ones(len(rows)) if of.of is None else rows[of.of].cast(pl.Float64).fill_null(0.0).to_numpy()
     if of.loud:
         values = np.where(rows[of.loud].fill_null(0.0).to_numpy() > 0, values, 0.0)
     if of.times:
         values = values * rows[of.times].fill_null(0.0).to_numpy()
-    if of.size:
-        values = np.abs(values)
-    made: Floats = values * number if of.moment else values
-    return made
+    return np.abs(values) if of.size else values

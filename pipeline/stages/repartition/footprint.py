@@ -27,6 +27,10 @@ CELL = ["job_id", "server_id", "container_id", "usage_pattern_id"]
 JOB = ["job_id", "server_id"]
 PHASES = {"provisioned": "manufacturing", "idle": "usage", "load": "usage", "retention": "manufacturing", "baseline": "manufacturing",
           "transfer": "usage", "use": "usage"}  # fmt: skip
+KIND = pl.Enum(["server", "storage", "network", "device"])
+PHASE = pl.Enum(["manufacturing", "usage"])
+STREAM = pl.Enum([*PHASES, "unallocated"])
+"""Words that stand in every row are numbers of one byte until they are written."""
 PERIODS = {"day": "1d", "month": "1mo"}
 
 
@@ -175,9 +179,8 @@ def constant_shares(demanding: pl.LazyFrame, server_series: pl.LazyFrame, number
 
 
 def steady_rows(shares: pl.LazyFrame, source_rows: pl.LazyFrame, by: str, streams: list[str]) -> pl.LazyFrame:
-    """Rows of streams that go by constant shares: every hour (or period) of the source for every cell with a share."""
-    cells = shares.filter(col.constant_share > 0).sort(CELL)
-    every = cells.join(source_rows.select(by, "hour", *streams), on=by, maintain_order="left_right")
+    """Rows of streams that go by constant shares: every hour (or period) of the source for every cell."""
+    every = shares.join(source_rows.select(by, "hour", *streams), on=by, maintain_order="left_right")
     return every.with_columns(steady(s) for s in streams)
 
 
@@ -230,10 +233,10 @@ def in_shape(rows: pl.LazyFrame, kind: str, source: str, streams: list[str]) -> 
     """Rows with one column of kg per stream to rows of the table; rows of 0 kg are left out. `source` names the source's id column."""
     parts = [
         rows.filter(pl.col(stream) != 0).select(
-            source_kind=pl.lit(kind),
+            source_kind=pl.lit(kind, KIND),
             source_id=pl.col(source),
-            phase=pl.lit(phase_of(stream)),
-            stream=pl.lit(stream.partition(":")[0]),
+            phase=pl.lit(phase_of(stream), PHASE),
+            stream=pl.lit(stream.partition(":")[0], STREAM),
             job_id="job_id",
             container_id="container_id",
             usage_pattern_id="usage_pattern_id",

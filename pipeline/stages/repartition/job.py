@@ -3,7 +3,7 @@
 import polars as pl
 from polars import col
 
-from pipeline.series import LIST, added, aligned, beside, from_rows, rows_of
+from pipeline.series import LIST, added, aligned, beside, from_rows, in_order, rows_of
 from pipeline.stages import expressions
 from pipeline.stages.energy.grid import with_intensity
 from pipeline.stages.lineage import At, Lineage, Row, Rule, Total, same
@@ -60,13 +60,15 @@ def of_journeys(
     )
     each = through.join(lit_up, on=["usage_pattern_id", "journey_id"], validate="m:1")
     each = each.with_columns(fabrication_weight=fabrication_weight()).with_columns(usage_weight=usage_weight())
-    return added(pl.concat([each.select(*BY, "start", *WEIGHTS), without_weights(cells)]), BY, WEIGHTS)
+    return with_silent(each, cells)
 
 
-def without_weights(containers: pl.LazyFrame) -> pl.LazyFrame:
-    """Empty series for every container, so that one which never weighs anything still stands beside its siblings, with zeros."""
+def with_silent(weighed: pl.LazyFrame, containers: pl.LazyFrame) -> pl.LazyFrame:
+    """The weights summed per job and container; a container that never weighs anything stands beside its siblings with an empty series."""
     empty = pl.lit([], dtype=LIST)
-    return containers.select(BY).unique().select(*BY, start=pl.lit(0, pl.Int64), **dict.fromkeys(WEIGHTS, empty))
+    silent = containers.select(BY).unique().join(weighed.select(BY), on=BY, how="anti")
+    silent = silent.select(*BY, start=pl.lit(0, pl.Int64), **dict.fromkeys(WEIGHTS, empty))
+    return added(pl.concat([weighed.select(*BY, "start", *WEIGHTS), silent]), BY, WEIGHTS)
 
 
 def of_direct(direct: pl.LazyFrame, container_weights: pl.LazyFrame) -> pl.LazyFrame:
@@ -81,7 +83,7 @@ def of_direct(direct: pl.LazyFrame, container_weights: pl.LazyFrame) -> pl.LazyF
         col.request_duration > 0
     )
     counted = others.select(*BY, "start", fabrication_weight="avg_occurrences", usage_weight="avg_occurrences")
-    return added(pl.concat([weighed, counted, without_weights(direct)]), BY, WEIGHTS)
+    return with_silent(pl.concat([weighed, counted]), direct)
 
 
 def build(weights: pl.LazyFrame) -> pl.LazyFrame:
@@ -96,8 +98,8 @@ def build(weights: pl.LazyFrame) -> pl.LazyFrame:
         fabrication_period_sum=col.fabrication_weight.list.sum(),
         usage_period_sum=col.usage_weight.list.sum(),
     )
-    joined = weights.join(sums, on=by_job, validate="m:1")
-    return aligned(joined, WEIGHTS, "sum_start", "hours").select(*BY, "start", *WEIGHTS, *SUMS).sort(BY)
+    joined = weights.join(sums, on=by_job, validate="m:1", maintain_order="left")
+    return in_order(aligned(joined, WEIGHTS, "sum_start", "hours").select(*BY, "start", *WEIGHTS, *SUMS), BY)
 
 
 def build_observed(weights: pl.LazyFrame) -> pl.LazyFrame:
