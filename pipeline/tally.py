@@ -90,6 +90,7 @@ ROWS = "rows"
 HOUR_SUMS: dict[str, tuple[tuple[str, ...], tuple[Sum, ...]]] = {
     "need.job": (("server_id",), (Sum("ram_need", "ram_need"), Sum("compute_need", "compute_need"))),
     "need.storage_job": (("storage_id",), (Sum("cumulative_storage_need", "cumulative_storage_need"),)),
+    "energy.network": (("network_id",), (Sum("energy_footprint", "energy_footprint"),)),
     "repartition.server": (("server_id",), _WEIGHTS),
     "repartition.storage": (("storage_id",), _WEIGHTS),
     "repartition.footprint": (

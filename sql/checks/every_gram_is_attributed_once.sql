@@ -8,7 +8,7 @@ WITH emitted AS (
     UNION ALL
     SELECT 'storage', storage_id, 'manufacturing', hour, instances_fabrication_footprint FROM energy.storage
     UNION ALL
-    SELECT 'network', network_id, 'usage', hour, energy_footprint FROM energy.network
+    SELECT 'network', network_id, 'usage', hour, energy_footprint FROM hours.energy_network
     UNION ALL
     SELECT 'device', device_id, 'manufacturing', hour, instances_fabrication_footprint FROM energy.device
     UNION ALL
