@@ -77,7 +77,7 @@ def connect(
         for statement in views.library_statements():
             con.execute(statement)
     if comments:
-        for statement in (*views.base_comments(tables), *views.library_comments(_library_columns(con))):
+        for statement in (*views.base_comments(tables), *views.library_comments()):
             con.execute(statement)
     if not allow_files:
         _lock(con, root)
@@ -208,23 +208,9 @@ def one_line(error: Exception) -> str:
 # ---------------------------------------------------------------- the script for plain duckdb
 
 
-def _library_columns(con: duckdb.DuckDBPyConnection) -> dict[str, list[str]]:
-    """The columns of every library view."""
-    found = {}
-    for view in views.library():
-        if not view.is_macro:
-            con.execute(f"SELECT * FROM {views.name(view.view)} LIMIT 0")
-            found[view.view] = [column[0] for column in con.description or ()]
-            con.complete()
-    return found
-
-
 def write_views(staged: Path) -> None:
     """Write views.sql into the run: all views for a plain `duckdb -init`, from OUT/current, OUT or the folder above it."""
     tables = views.stored_in(staged)
-    con = connect(staged, allow_files=True)
-    columns = _library_columns(con)
-    con.close()
     statements = [
         "SET TimeZone = 'UTC'",
         _root_variable(staged),
@@ -232,7 +218,7 @@ def write_views(staged: Path) -> None:
         *views.setting_macros(_grain(staged, None)),
         *views.library_statements(),
         *views.base_comments(tables),
-        *views.library_comments(columns),
+        *views.library_comments(),
     ]
     head = (
         "-- Views over this run for the duckdb command line (1.5 or later): duckdb -init OUT/current/views.sql\n"

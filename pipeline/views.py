@@ -190,7 +190,10 @@ class LibraryView:
     view: str
     path: Path
     answers: str
+    names: tuple[str, ...]
+    """Its columns, in order; none of a macro, whose columns carry no comments."""
     columns: dict[str, tuple[str, str | None]]
+    """What columns mean, and their units, where the dictionary does not say it."""
     sql: str
 
     @property
@@ -208,19 +211,27 @@ class LibraryView:
         return self.sql if self.is_macro else f"CREATE OR REPLACE VIEW {name(self.view)} AS {self.sql}"
 
 
+_NAMES_LINE = re.compile(r"-- columns: (.+)")
 _COLUMN_LINE = re.compile(r"^-- ([A-Za-z_0-9]+): (.*?)(?: \[([^\]]+)\])?$")
 
 
 def read_view(path: Path) -> LibraryView:
-    """A file of sql/: first line what it answers, then `-- column: meaning [unit]` lines, then one statement."""
+    """A file of sql/: first line what it answers, a view's second its columns, then `-- column: meaning [unit]` lines, then one statement."""
     lines = path.read_text(encoding="utf-8").splitlines()
     if not lines or not lines[0].startswith("-- "):
         raise PipelineError(f"{path}: the first line should be a comment that says what it answers")
-    header = [_COLUMN_LINE.match(line) for line in lines[1:] if line.startswith("-- ")]
+    macro = path.parent.name == MACROS
+    listed = _NAMES_LINE.fullmatch(lines[1]) if len(lines) > 1 and not macro else None
+    if listed is None and not macro:
+        raise PipelineError(
+            f"{path}: the second line should be `-- columns: ` and the columns of the view in their order"
+        )
+    header = [_COLUMN_LINE.match(line) for line in lines[2 if listed else 1 :] if line.startswith("-- ")]
     columns = {m[1]: (m[2], m[3]) for m in header if m}
     sql = "\n".join(line for line in lines if not line.startswith("--")).strip().rstrip(";")
-    view = path.stem if path.parent.name == MACROS else f"{path.parent.name}.{path.stem}"
-    return LibraryView(view, path, lines[0].removeprefix("-- "), columns, sql)
+    view = path.stem if macro else f"{path.parent.name}.{path.stem}"
+    names = tuple(listed[1].split(", ")) if listed else ()
+    return LibraryView(view, path, lines[0].removeprefix("-- "), names, columns, sql)
 
 
 @cache
@@ -265,14 +276,14 @@ def meaning(view: LibraryView, column: str) -> tuple[str, str | None] | None:
     return view.columns.get(column) or _of_dictionary().get(column)
 
 
-def library_comments(columns: dict[str, list[str]]) -> Iterator[str]:
-    """COMMENT statements of the library's views; `columns` are the columns of each."""
+def library_comments() -> Iterator[str]:
+    """COMMENT statements of the library's views and their columns."""
     for view in library():
         if view.is_macro:
             yield f"COMMENT ON MACRO TABLE {name(view.view)} IS {literal(view.answers)}"
             continue
         yield f"COMMENT ON VIEW {name(view.view)} IS {literal(view.answers)}"
-        for column in columns.get(view.view, ()):
+        for column in view.names:
             said = meaning(view, column)
             if said:
                 yield f"COMMENT ON COLUMN {name(view.view)}.{name(column)} IS {literal(_with_unit(*said))}"
