@@ -16,7 +16,7 @@ from typing import Any
 import polars as pl
 from polars import col
 
-from pipeline import catalog, coverage, dims, identity, limits, objects, plan, storage, tasks
+from pipeline import coverage, dims, identity, limits, objects, plan, storage, tasks
 from pipeline.errors import InputError, PipelineError
 from pipeline.folder import file_hash, find_files
 from pipeline.lock import locked
@@ -117,6 +117,8 @@ def run(
         report.rows = settle(staged, files)
         report.timed("rest", since)
         since = time.monotonic()
+        from pipeline import catalog  # DuckDB is loaded last, when it is needed
+
         catalog.refuse_failures(catalog.failing_checks(staged, settings))
         report.timed("checks", since)
         report.seconds["total"] = round(time.monotonic() - began, 3)
