@@ -314,16 +314,20 @@ def _each(
 def _make(con: duckdb.DuckDBPyConnection, total: tuple[str, Callable[[checks.Number], str]]) -> None:
     """Make one of the tables totals.* or hours.* that checks read."""
     name, rows = total
+    con.execute(f"CREATE TABLE {name} AS {rows(lambda sql: _number(con, sql))}")
 
-    def number(sql: str) -> int:
-        return int(con.sql(sql).to_arrow_table().column(0)[0].as_py())
 
-    con.execute(f"CREATE TABLE {name} AS {rows(number)}")
+def _number(con: duckdb.DuckDBPyConnection, sql: str) -> int:
+    """The number that a query answers with."""
+    return int(con.execute(sql).fetchall()[0][0])
 
 
 def culprits(con: duckdb.DuckDBPyConnection, check: checks.Check) -> list[dict[str, Any]]:
     """The first rows that a check finds."""
-    return [dict(row) for row in con.sql(f"FROM ({check.sql}) LIMIT {FIRST_CULPRITS}").to_arrow_table().to_pylist()]
+    first = f"FROM ({check.sql}) LIMIT {FIRST_CULPRITS}"
+    if not _number(con, f"SELECT count(*) FROM ({first})"):  # a relation is planned twice, and mostly there are none
+        return []
+    return [dict(row) for row in con.sql(first).to_arrow_table().to_pylist()]
 
 
 def refuse_failures(failures: dict[str, Failure]) -> None:
