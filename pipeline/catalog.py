@@ -1,14 +1,17 @@
 """DuckDB over a run: views with comments, queries that can neither write nor look elsewhere, checks before publishing."""
 
 import json
+import os
+import queue
 import re
 import secrets
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import duckdb
 
@@ -19,6 +22,9 @@ from pipeline.settings import Settings
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+One = TypeVar("One")
+Answer = TypeVar("Answer")
 
 __all__ = ["connect", "failing_checks", "query", "refuse_failures", "render", "run_directory", "write_views"]
 
@@ -77,7 +83,7 @@ def connect(
         for statement in views.library_statements():
             con.execute(statement)
     if comments:
-        for statement in (*views.base_comments(tables), *views.library_comments(_library_columns(con))):
+        for statement in (*views.base_comments(tables), *views.library_comments()):
             con.execute(statement)
     if not allow_files:
         _lock(con, root)
@@ -208,23 +214,9 @@ def one_line(error: Exception) -> str:
 # ---------------------------------------------------------------- the script for plain duckdb
 
 
-def _library_columns(con: duckdb.DuckDBPyConnection) -> dict[str, list[str]]:
-    """The columns of every library view."""
-    found = {}
-    for view in views.library():
-        if not view.is_macro:
-            con.execute(f"SELECT * FROM {views.name(view.view)} LIMIT 0")
-            found[view.view] = [column[0] for column in con.description or ()]
-            con.complete()
-    return found
-
-
 def write_views(staged: Path) -> None:
     """Write views.sql into the run: all views for a plain `duckdb -init`, from OUT/current, OUT or the folder above it."""
     tables = views.stored_in(staged)
-    con = connect(staged, allow_files=True)
-    columns = _library_columns(con)
-    con.close()
     statements = [
         "SET TimeZone = 'UTC'",
         _root_variable(staged),
@@ -232,7 +224,7 @@ def write_views(staged: Path) -> None:
         *views.setting_macros(_grain(staged, None)),
         *views.library_statements(),
         *views.base_comments(tables),
-        *views.library_comments(columns),
+        *views.library_comments(),
     ]
     head = (
         "-- Views over this run for the duckdb command line (1.5 or later): duckdb -init OUT/current/views.sql\n"
@@ -270,37 +262,72 @@ class Failure:
 
 
 FIRST_CULPRITS = 5
+MOST_AT_ONCE = 8
+"""Checks that are asked at the same time at most; most of them keep one core busy."""
+AT_ONCE_ROWS = 100_000_000
+"""With more rows than these, checks are asked one by one: each keeps all cores busy, and needs the memory."""
 
 
 def failing_checks(staged: Path, settings: Settings) -> dict[str, Failure]:
     """The checks of sql/checks (and those the dictionary implies) that do not hold, by name; only those whose tables were asked for."""
     tables = views.stored_in(staged)
-    con = connect(staged, allow_files=True, library=False, settings=settings)
-    con.execute("CREATE SCHEMA totals; CREATE SCHEMA hours")
-    made: set[str] = set()
+    asked = list(checks.applying(tables, settings))
+    totals: dict[str, Callable[[checks.Number], str]] = {}
+    for check in asked:
+        totals |= checks.tallied(staged, tables, check)
+    many = sum(stored.rows for stored in tables.values()) > AT_ONCE_ROWS
+    at_once = 1 if many else min(settings.workers or os.cpu_count() or 1, MOST_AT_ONCE)
+    with closing(connect(staged, allow_files=True, library=False, settings=settings)) as con:
+        con.execute("CREATE SCHEMA totals; CREATE SCHEMA hours")
+        _each(con, at_once, _make, totals.items())
+        found = _each(con, at_once, culprits, asked)
+    return {c.name: Failure(c.promise, rows) for c, rows in zip(asked, found, strict=True) if rows}
+
+
+def _each(
+    con: duckdb.DuckDBPyConnection,
+    at_once: int,
+    ask: Callable[[duckdb.DuckDBPyConnection, One], Answer],
+    of: Iterable[One],
+) -> list[Answer]:
+    """What `ask` answers of each, in order, some at the same time over connections of their own; the first error ends it."""
+    free: queue.SimpleQueue[duckdb.DuckDBPyConnection] = queue.SimpleQueue()
+    for _ in range(at_once):
+        own = con.cursor()
+        own.execute("SET TimeZone = 'UTC'")
+        free.put(own)
+
+    def answer(one: One) -> Answer:
+        own = free.get()
+        try:
+            return ask(own, one)
+        finally:
+            free.put(own)
+
+    pool = ThreadPoolExecutor(at_once)
     try:
-        return {
-            check.name: Failure(check.promise, found)
-            for check in checks.applying(tables, settings)
-            if (found := culprits(con, staged, tables, check, made))
-        }
+        return list(pool.map(answer, of))
     finally:
-        con.close()
+        pool.shutdown(cancel_futures=True)
 
 
-def culprits(
-    con: duckdb.DuckDBPyConnection, root: Path, tables: dict[str, views.Stored], check: checks.Check, made: set[str]
-) -> list[dict[str, Any]]:
-    """The first rows that a check finds. Totals that it reads are made, but those that are `made` already."""
+def _make(con: duckdb.DuckDBPyConnection, total: tuple[str, Callable[[checks.Number], str]]) -> None:
+    """Make one of the tables totals.* or hours.* that checks read."""
+    name, rows = total
+    con.execute(f"CREATE TABLE {name} AS {rows(lambda sql: _number(con, sql))}")
 
-    def number(sql: str) -> int:
-        return int(con.sql(sql).to_arrow_table().column(0)[0].as_py())
 
-    for name, rows in checks.tallied(root, tables, check).items():
-        if name not in made:
-            con.execute(f"CREATE TABLE {name} AS {rows(number)}")
-            made.add(name)
-    return [dict(row) for row in con.sql(f"FROM ({check.sql}) LIMIT {FIRST_CULPRITS}").to_arrow_table().to_pylist()]
+def _number(con: duckdb.DuckDBPyConnection, sql: str) -> int:
+    """The number that a query answers with."""
+    return int(con.execute(sql).fetchall()[0][0])
+
+
+def culprits(con: duckdb.DuckDBPyConnection, check: checks.Check) -> list[dict[str, Any]]:
+    """The first rows that a check finds."""
+    first = f"FROM ({check.sql}) LIMIT {FIRST_CULPRITS}"
+    if not _number(con, f"SELECT count(*) FROM ({first})"):  # a relation is planned twice, and mostly there are none
+        return []
+    return [dict(row) for row in con.sql(first).to_arrow_table().to_pylist()]
 
 
 def refuse_failures(failures: dict[str, Failure]) -> None:

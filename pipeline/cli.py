@@ -3,6 +3,7 @@
 Each command is a function under `commands`, its flags are the aliases above it, `main` turns errors into exit codes.
 """
 
+import gc
 import json
 import logging
 import os
@@ -717,6 +718,7 @@ def compute(
         from pipeline.objects import run as run_pipeline
         from pipeline.run import How
 
+        gc.freeze()  # what is loaded by now stays: the collector need not go through it again, least of all when the process ends
         report = run_pipeline(model, out, settings, progress, How(**how))
     if not quiet:
         print_run(report, out, time.monotonic() - began)

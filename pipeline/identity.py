@@ -52,15 +52,11 @@ def of_partitions(up: Upstream, parts: list[Partition], settings: Settings) -> l
 
 
 def _of_partition(up: Upstream, hashed: dict[str, pl.DataFrame], part: Partition, settings: Settings) -> str:
-    mine = {
-        name: hashed[name].filter(col.server_id.is_in(list(part.servers)))
-        for name in ("servers", "services", "jobs", "cells", "cell_spans", "spans", "run_inputs")
-    }
+    of_servers = ("servers", "services", "jobs", "cells", "cell_spans", "spans", "run_inputs")
+    mine = _chosen({name: hashed[name] for name in of_servers}, col.server_id.is_in(list(part.servers)))
     patterns = {*mine["cells"]["usage_pattern_id"], *mine["cell_spans"]["usage_pattern_id"]}
-    used = {
-        name: hashed[name].filter(col.usage_pattern_id.is_in(list(patterns)))
-        for name in ("triggers", "under_way", "grid")
-    }
+    of_patterns = ("triggers", "under_way", "grid")
+    used = _chosen({name: hashed[name] for name in of_patterns}, col.usage_pattern_id.is_in(list(patterns)))
     zones = {*mine["servers"]["zone"], *used["grid"]["zone"]} - {None}
     containers = mine["cell_spans"]["container_id"].unique().to_list()
     direct = up.direct_of(part).filter(col.job_id.cast(pl.String).is_in(mine["jobs"]["job_id"].to_list()))
@@ -73,10 +69,15 @@ def _of_partition(up: Upstream, hashed: dict[str, pl.DataFrame], part: Partition
         hashed["intensity"].filter(col.zone.is_in(list(zones))),
         _hashed(direct.collect()),
     ]
-    sums = [(len(f), *f.select("sum_1", "sum_2").sum().row(0)) for f in frames]
+    sums = [(len(f), f["sum_1"].sum(), f["sum_2"].sum()) for f in frames]
     silent = not set(part.servers) <= set(mine["spans"]["server_id"])
     content = [of_code(), of_settings(settings), json.dumps(sums), json.dumps(up.model_hours if silent else None)]
     return hashlib.sha256("\n".join(content).encode()).hexdigest()
+
+
+def _chosen(frames: dict[str, pl.DataFrame], rows: pl.Expr) -> dict[str, pl.DataFrame]:
+    """These rows of every frame, asked for together: they are small, and there are many partitions."""
+    return dict(zip(frames, pl.collect_all([frame.lazy().filter(rows) for frame in frames.values()]), strict=True))
 
 
 def _hashed(frame: pl.DataFrame) -> pl.DataFrame:

@@ -82,6 +82,8 @@ def unit_conversion(column: Column, unit: str | None) -> tuple[Conversion, str |
         return Conversion(1, 1), None
     if canonical != "compute_unit":
         return conversion(unit.strip(), canonical), None
+    if unit.strip() in COMPUTE_UNITS:
+        return Conversion(1, 1), unit.strip()
     for compute_unit in COMPUTE_UNITS:
         try:
             return conversion(unit.strip(), compute_unit), compute_unit

@@ -16,7 +16,7 @@ from typing import Any
 import polars as pl
 from polars import col
 
-from pipeline import catalog, coverage, dims, identity, limits, objects, plan, storage, tasks
+from pipeline import coverage, dims, identity, limits, objects, plan, storage, tasks
 from pipeline.errors import InputError, PipelineError
 from pipeline.folder import file_hash, find_files
 from pipeline.lock import locked
@@ -29,8 +29,8 @@ from pipeline.stages.repartition import device as repartition_device
 from pipeline.stages.repartition import footprint
 from pipeline.tables import DETAILS, OUTPUTS
 from pipeline.tasks import Done, Task
-from pipeline.upstream import Upstream, prepare, run_spans
-from pipeline.worker import in_workers
+from pipeline.upstream import Upstream, least_job_hours, prepare, run_spans
+from pipeline.worker import Crew, crew_of, in_workers
 
 log = logging.getLogger("wattrow")
 
@@ -98,24 +98,27 @@ def run(
             shutil.rmtree(out / storage.STAGING, ignore_errors=True)
             return nothing_to_do(out, before)
         staged = storage.staging(out, run_identity, keep=not how.fresh)
-        try:
-            model, up, planned = prepared(folder, staged, settings, report, began, how, before, hashes)
-        except InputError:
-            shutil.rmtree(out / storage.STAGING, ignore_errors=True)
-            raise
-        since = time.monotonic()
-        done = take_over(out, staged, planned, before)
-        if how.only_publish:
-            refuse_missing(planned, done)
-        compute(staged, up, planned, done, settings, progress, how)
-        report.partitions = [done[t.part.number] for t in planned]
-        report.timed("partitions", since)
+        with crew_of(staged) as crew:
+            try:
+                model, up, planned = prepared(folder, staged, settings, report, began, how, before, hashes, crew)
+            except InputError:
+                shutil.rmtree(out / storage.STAGING, ignore_errors=True)
+                raise
+            since = time.monotonic()
+            done = take_over(out, staged, planned, before)
+            if how.only_publish:
+                refuse_missing(planned, done)
+            compute(staged, up, planned, done, settings, progress, how, crew)
+            report.partitions = [done[t.part.number] for t in planned]
+            report.timed("partitions", since)
         since = time.monotonic()
         files = compute_rest(model, up, settings, staged)
         files += [f for d in report.partitions for f in d["files"]]
         report.rows = settle(staged, files)
         report.timed("rest", since)
         since = time.monotonic()
+        from pipeline import catalog  # DuckDB is loaded last, when it is needed
+
         catalog.refuse_failures(catalog.failing_checks(staged, settings))
         report.timed("checks", since)
         report.seconds["total"] = round(time.monotonic() - began, 3)
@@ -193,6 +196,7 @@ def prepared(
     how: How,
     before: dict[str, Any],
     hashes: dict[str, str],
+    crew: Crew | None = None,
 ) -> tuple[Model, Upstream, list[Task]]:
     """The checked model, everything upstream of the partitions, and the partitions."""
     shutil.rmtree(staged / "inputs", ignore_errors=True)
@@ -204,6 +208,8 @@ def prepared(
         )
     report.timed("read", began)
     since = time.monotonic()
+    if crew is not None and not before.get("partitions") and not (staged / tasks.DONE).exists():
+        crew.hire(workers_at_least(model, settings, how) - 1)
     up = prepare(model)
     coverage.refuse_gaps(up)
     parts = partitions_of(up, settings, how, before)
@@ -219,6 +225,16 @@ def prepared(
 def workers_for(rows: int, settings: Settings) -> int:
     """Processes to use: the setting or the cores, one where the model is small."""
     return (settings.workers or os.cpu_count() or 1) if rows > SMALL_ROWS else 1
+
+
+def workers_at_least(model: Model, settings: Settings, how: How) -> int:
+    """Processes that a run of which nothing is done yet is going to use for certain, before its partitions are known; 1 is only this one."""
+    if how.cluster is not None or how.only_publish or workers_for(SMALL_ROWS + 1, settings) == 1:
+        return 1
+    rows, servers = least_job_hours(model)
+    return min(
+        workers_for(rows // 2, settings), max(servers, 1)
+    )  # half: hours that clocks skip or repeat do not matter
 
 
 def partitions_of(
@@ -270,6 +286,7 @@ def compute(
     settings: Settings,
     progress: Progress | None,
     how: How,
+    crew: Crew,
 ) -> None:
     """Do the tasks that are not done, here, in worker processes or on a cluster, and add them to `done`."""
     todo = [t for t in planned if t.part.number not in done]
@@ -295,7 +312,7 @@ def compute(
         return
     tasks.save(staged, up, planned, settings)
     if how.cluster is None:
-        in_workers(staged, up, todo, settings, workers, note)
+        in_workers(up, todo, settings, crew, workers, note)
     elif todo:
         from pipeline.distributed import in_cluster
 

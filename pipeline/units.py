@@ -55,6 +55,23 @@ pixel = []
 dimensionless_one = 1 = dimensionless
 """
 
+COMMON_FACTORS = {
+    "MB": {"B": "1/1000000", "kB": "1/1000", "GB": "1000", "TB": "1000000"},
+    "MB_ram": {"B_ram": "1/1000000", "kB_ram": "1/1000", "GB_ram": "1000", "TB_ram": "1000000"},
+    "GB_ram": {"B_ram": "1/1000000000", "kB_ram": "1/1000000", "MB_ram": "1/1000", "TB_ram": "1000"},
+    "MB_stored": {"B_stored": "1/1000000", "kB_stored": "1/1000", "GB_stored": "1000", "TB_stored": "1000000"},
+    "TB_stored": {"MB_stored": "1/1000000", "GB_stored": "1/1000"},
+    "W": {"kW": "1000"},
+    "kWh": {"Wh": "1/1000", "MWh": "1000"},
+    "kg": {"g": "1/1000", "t": "1000"},
+    "g/kWh": {"kg/kWh": "1000"},
+    "s": {"ms": "1/1000", "min": "60", "minute": "60", "h": "3600", "hour": "3600", "day": "86400"},
+    "h": {"s": "1/3600", "min": "1/60", "day": "24", "week": "168", "month": "1461/2", "year": "8766"},
+    "year": {"h": "1/8766", "day": "4/1461", "month": "1/12"},
+    "1": {"%": "1/100"},
+}
+"""Units that people write most, by canonical unit, as the registry has them (a test holds that): a model in these need not load pint."""
+
 _SHAPE = re.compile(r"[A-Za-z0-9_ */()%]{1,80}")
 _LONE_NUMBER = re.compile(r"(?<![A-Za-z0-9_])\d\w*")
 _PERCENT_OF = re.compile(r"[\w)%] *%|% *[\w(]")
@@ -98,7 +115,7 @@ class Conversion:
 
 @cache
 def registry() -> Any:
-    """The pint registry (imported on first use: pint takes most of a second)."""
+    """The pint registry (imported on first use: pint takes a third of a second)."""
     import pint
 
     units: Any = pint.UnitRegistry(None, non_int_type=Fraction)
@@ -132,6 +149,8 @@ def conversion(source: str, canonical: str) -> Conversion:
     """The exact conversion from `source` to `canonical` units; UnitError where there is none."""
     if source == canonical:
         return Conversion(1, 1)
+    if (common := COMMON_FACTORS.get(canonical, {}).get(source)) is not None:
+        return Conversion(*Fraction(common).as_integer_ratio())
     quantity, target = _parse(source), _parse(canonical)
     try:
         factor = Fraction((quantity / target).to("").magnitude)

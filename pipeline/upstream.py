@@ -173,6 +173,23 @@ def prepare(model: Model) -> Upstream:
     )
 
 
+def least_job_hours(model: Model) -> tuple[int, int]:
+    """Job-hours that a model has at least, and servers that they lie on, at a glance: hours in which patterns start journeys, for every job of those."""
+    starts = model["usage_pattern_starts"].filter(col.starts > 0).group_by("usage_pattern_id").agg(hours=pl.len())
+    journeys = model["usage_pattern_journeys"].filter(col.times_per_start > 0)
+    steps = model["usage_journey_steps"].filter(col.times_per_journey > 0)
+    jobs = model["jobs"].filter(col.request_duration > 0).select("job_id", "server_id").drop_nulls()
+    reached = (
+        journeys.join(steps, on="usage_journey_id")
+        .join(model["usage_step_jobs"].filter(col.times_per_step > 0), on="usage_journey_step_id")
+        .select("usage_pattern_id", "job_id")
+        .unique()
+    )
+    placed = reached.join(jobs, on="job_id").join(starts, on="usage_pattern_id")
+    rows, servers = placed.select(col.hours.cast(pl.Int64).sum(), col.server_id.n_unique()).collect().row(0)
+    return int(rows), int(servers)
+
+
 def row_hashes() -> list[pl.Expr]:
     """Two hashes of each row, to be summed up: what rows there are, in whatever order. They are stable within one version of Polars."""
     return [pl.struct(pl.all()).hash(seed).alias(f"sum_{seed}") for seed in (1, 2)]

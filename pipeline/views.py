@@ -17,6 +17,8 @@ _HERE = Path(__file__).parent
 LIBRARY = _HERE / "sql" if (_HERE / "sql").is_dir() else _HERE.parent / "sql"
 """The folder of SQL files, beside the package or, once installed, inside it."""
 CHECKS, MACROS = "checks", "macros"
+HOUR_US = 3_600_000_000
+"""Microseconds of an hour."""
 
 
 def literal(text: str) -> str:
@@ -175,7 +177,12 @@ def setting_macros(attribution_grain: str) -> Iterator[str]:
     for period in ("day", "month", "year"):
         yield f"CREATE OR REPLACE MACRO utc_{period}(moment) AS CAST(date_trunc('{period}', timezone('UTC', moment)) AS DATE)"
     grain = literal(attribution_grain)
-    yield f"CREATE OR REPLACE MACRO attribution_period(moment) AS timezone('UTC', date_trunc({grain}, timezone('UTC', moment)))"
+    start = f"timezone('UTC', date_trunc({grain}, timezone('UTC', moment)))"
+    if (
+        attribution_grain == "hour"
+    ):  # the same in whole numbers: the calendar takes a third of the time of the longest check
+        start = f"make_timestamptz(epoch_us(moment) - (epoch_us(moment) % {HOUR_US} + {HOUR_US}) % {HOUR_US})"
+    yield f"CREATE OR REPLACE MACRO attribution_period(moment) AS {start}"
     yield f"CREATE OR REPLACE MACRO attribution_grain() AS {grain}"
     yield "CREATE OR REPLACE MACRO differs(a, b) AS abs(a - b) > 1e-9 * greatest(abs(a), abs(b)) + 1e-300"
 
@@ -190,7 +197,10 @@ class LibraryView:
     view: str
     path: Path
     answers: str
+    names: tuple[str, ...]
+    """Its columns, in order; none of a macro, whose columns carry no comments."""
     columns: dict[str, tuple[str, str | None]]
+    """What columns mean, and their units, where the dictionary does not say it."""
     sql: str
 
     @property
@@ -208,19 +218,27 @@ class LibraryView:
         return self.sql if self.is_macro else f"CREATE OR REPLACE VIEW {name(self.view)} AS {self.sql}"
 
 
+_NAMES_LINE = re.compile(r"-- columns: (.+)")
 _COLUMN_LINE = re.compile(r"^-- ([A-Za-z_0-9]+): (.*?)(?: \[([^\]]+)\])?$")
 
 
 def read_view(path: Path) -> LibraryView:
-    """A file of sql/: first line what it answers, then `-- column: meaning [unit]` lines, then one statement."""
+    """A file of sql/: first line what it answers, a view's second its columns, then `-- column: meaning [unit]` lines, then one statement."""
     lines = path.read_text(encoding="utf-8").splitlines()
     if not lines or not lines[0].startswith("-- "):
         raise PipelineError(f"{path}: the first line should be a comment that says what it answers")
-    header = [_COLUMN_LINE.match(line) for line in lines[1:] if line.startswith("-- ")]
+    macro = path.parent.name == MACROS
+    listed = _NAMES_LINE.fullmatch(lines[1]) if len(lines) > 1 and not macro else None
+    if listed is None and not macro:
+        raise PipelineError(
+            f"{path}: the second line should be `-- columns: ` and the columns of the view in their order"
+        )
+    header = [_COLUMN_LINE.match(line) for line in lines[2 if listed else 1 :] if line.startswith("-- ")]
     columns = {m[1]: (m[2], m[3]) for m in header if m}
     sql = "\n".join(line for line in lines if not line.startswith("--")).strip().rstrip(";")
-    view = path.stem if path.parent.name == MACROS else f"{path.parent.name}.{path.stem}"
-    return LibraryView(view, path, lines[0].removeprefix("-- "), columns, sql)
+    view = path.stem if macro else f"{path.parent.name}.{path.stem}"
+    names = tuple(listed[1].split(", ")) if listed else ()
+    return LibraryView(view, path, lines[0].removeprefix("-- "), names, columns, sql)
 
 
 @cache
@@ -265,14 +283,14 @@ def meaning(view: LibraryView, column: str) -> tuple[str, str | None] | None:
     return view.columns.get(column) or _of_dictionary().get(column)
 
 
-def library_comments(columns: dict[str, list[str]]) -> Iterator[str]:
-    """COMMENT statements of the library's views; `columns` are the columns of each."""
+def library_comments() -> Iterator[str]:
+    """COMMENT statements of the library's views and their columns."""
     for view in library():
         if view.is_macro:
             yield f"COMMENT ON MACRO TABLE {name(view.view)} IS {literal(view.answers)}"
             continue
         yield f"COMMENT ON VIEW {name(view.view)} IS {literal(view.answers)}"
-        for column in columns.get(view.view, ()):
+        for column in view.names:
             said = meaning(view, column)
             if said:
                 yield f"COMMENT ON COLUMN {name(view.view)}.{name(column)} IS {literal(_with_unit(*said))}"

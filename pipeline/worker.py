@@ -98,37 +98,55 @@ def done_or_error(given: Answer) -> Done:
     return done
 
 
-def in_workers(
-    staged: Path, up: Upstream, tasks: list[Task], settings: Settings, workers: int, on_done: OnDone
-) -> None:
-    """Do the tasks in this process and `workers - 1` others of one thread each, the largest first; the first error stops the rest."""
+class Crew:
+    """The workers of a run: started as soon as it is known that they are needed, so that they load while the run prepares."""
+
+    def __init__(self, staged: Path) -> None:
+        self.staged = staged
+        self.workers: list[Worker] = []
+
+    def hire(self, count: int) -> list[Worker]:
+        """So many workers; those that are missing are started."""
+        while len(self.workers) < count:
+            self.workers.append(Worker(self.staged))
+        return self.workers[:count]
+
+
+@contextmanager
+def crew_of(staged: Path) -> Iterator[Crew]:
+    """A crew without workers; those that were hired are stopped at the end, whatever happens."""
+    crew = Crew(staged)
+    try:
+        yield crew
+    finally:
+        for worker in crew.workers:
+            worker.stop()
+
+
+def in_workers(up: Upstream, tasks: list[Task], settings: Settings, crew: Crew, workers: int, on_done: OnDone) -> None:
+    """Do the tasks in this process and `workers - 1` of the crew, the largest first; the first error stops the rest."""
     ordered = sorted(tasks, key=lambda t: -t.part.rows)
     by_number = {task.part.number: task for task in tasks}
     waiting: queue.SimpleQueue[int] = queue.SimpleQueue()
     for task in ordered:
         waiting.put(task.part.number)
     results: queue.SimpleQueue[Done | BaseException] = queue.SimpleQueue()
-    crew = [Worker(staged) for _ in range(workers - 1)]
-    for worker in crew:
+    for worker in crew.hire(workers - 1):
         threading.Thread(target=_feed, args=(worker, waiting, results.put), daemon=True).start()
     missing = len(tasks)
-    try:
-        while missing:
-            with suppress(queue.Empty), on_one_core():
-                results.put(compute(staged, up, by_number[waiting.get_nowait()], settings))
-            result = results.get()
-            while True:
-                if isinstance(result, BaseException):
-                    raise result
-                on_done(result)
-                missing -= 1
-                try:
-                    result = results.get_nowait()
-                except queue.Empty:
-                    break
-    finally:
-        for worker in crew:
-            worker.stop()
+    while missing:
+        with suppress(queue.Empty), on_one_core():
+            results.put(compute(crew.staged, up, by_number[waiting.get_nowait()], settings))
+        result = results.get()
+        while True:
+            if isinstance(result, BaseException):
+                raise result
+            on_done(result)
+            missing -= 1
+            try:
+                result = results.get_nowait()
+            except queue.Empty:
+                break
 
 
 @contextmanager

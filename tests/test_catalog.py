@@ -93,6 +93,21 @@ def test_half_a_run_is_said_so(out: Path, tmp_path: Path) -> None:
         catalog.query(root, "SELECT 1")
 
 
+@pytest.mark.parametrize("grain", ["hour", "day", "month"])
+def test_a_period_begins_where_the_calendar_says(grain: str) -> None:
+    with duckdb.connect() as con:
+        con.execute("SET TimeZone = 'UTC'")
+        for statement in views.setting_macros(grain):
+            con.execute(statement)
+        odd = con.sql(
+            f"""SELECT moment, attribution_period(moment)
+            FROM (SELECT timestamptz '1900-01-01' + to_microseconds(i * 1234567890123) AS moment FROM range(10000) AS r(i)
+                UNION ALL SELECT timestamptz '1960-02-29 05:00' UNION ALL SELECT NULL)
+            WHERE attribution_period(moment) IS DISTINCT FROM timezone('UTC', date_trunc('{grain}', timezone('UTC', moment)))"""
+        )
+        assert odd.pl().is_empty()
+
+
 # ---------------------------------------------------------------- queries
 
 

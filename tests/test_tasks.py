@@ -16,8 +16,10 @@ import pytest
 from pipeline import plan, run, storage, tasks, worker
 from pipeline.errors import InputError, PipelineError
 from pipeline.lock import locked
+from pipeline.model import Model, load
 from pipeline.run import How
 from pipeline.settings import Settings
+from pipeline.upstream import Upstream, least_job_hours, prepare
 from tests.splits import (
     assert_no_rests,
     assert_same,
@@ -31,6 +33,7 @@ from tests.splits import (
 
 Json = dict[str, Any]
 CORE = Settings(tables="core")
+ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture(scope="module")
@@ -295,6 +298,75 @@ def test_a_worker_killed_in_mid_run(model: Path, whole: Path, tmp_path: Path, mo
     assert complete >= 1
     assert how(tmp_path).count("resumed") == complete
     assert_same(tmp_path / "current", whole)
+
+
+@pytest.fixture
+def crew(monkeypatch: pytest.MonkeyPatch) -> list[worker.Worker]:
+    """Every worker that is started."""
+    started: list[worker.Worker] = []
+
+    class Noted(worker.Worker):
+        def __init__(self, staged: Path) -> None:
+            super().__init__(staged)
+            started.append(self)
+
+    monkeypatch.setattr(worker, "Worker", Noted)
+    return started
+
+
+def test_a_small_run_starts_no_worker(model: Path, tmp_path: Path, crew: list[worker.Worker]):
+    run.run(model, tmp_path, Settings(workers=2))
+    assert crew == []
+
+
+@pytest.mark.usefixtures("small_chunks")
+def test_workers_load_while_a_large_model_is_prepared(
+    model: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, crew: list[worker.Worker]
+):
+    there_before: list[int] = []
+
+    def noting(checked: Model) -> Upstream:
+        there_before.append(len(crew))
+        return prepare(checked)
+
+    monkeypatch.setattr(run, "SMALL_ROWS", 10)
+    monkeypatch.setattr(run, "prepare", noting)
+    run.run(model, tmp_path, Settings(workers=2))
+    assert (there_before, len(crew)) == ([1], 1)
+    assert_same(tmp_path / "current", whole)
+
+
+@pytest.mark.usefixtures("small_chunks")
+def test_no_worker_outlives_a_model_that_is_refused(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, crew: list[worker.Worker]
+):
+    def refused(up: Upstream) -> None:
+        raise InputError("carbon_intensity: 1 broken rule")
+
+    monkeypatch.setattr(run, "SMALL_ROWS", 10)
+    monkeypatch.setattr(run.coverage, "refuse_gaps", refused)
+    with pytest.raises(InputError):
+        run.run(model, tmp_path, Settings(workers=2))
+    assert [w.process.poll() for w in crew] == [-signal.SIGKILL]
+
+
+@pytest.mark.usefixtures("small_chunks")
+def test_what_is_done_already_starts_no_worker(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, crew: list[worker.Worker]
+):
+    run.run(model, tmp_path, CORE)
+    monkeypatch.setattr(run, "SMALL_ROWS", 10)
+    run.run(model, tmp_path, replace(CORE, workers=2, keep_runs=2))
+    assert crew == []
+
+
+@pytest.mark.parametrize("folder", [None, ROOT / "data/example"])
+def test_job_hours_at_a_glance_are_no_more_than_there_are(folder: Path | None, model: Path):
+    read = load(folder or model)
+    least, servers = least_job_hours(read)
+    parts = run.partitions_of(prepare(read), Settings())
+    assert 0 < least <= sum(p.rows for p in parts)
+    assert 0 < servers <= sum(len(p.servers) for p in parts)
 
 
 def test_workers_end_with_the_process_that_asked_them(model: Path, tmp_path: Path):

@@ -10,7 +10,10 @@ import inspect
 import pkgutil
 import random
 import re
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import ModuleType
 
 import polars as pl
@@ -20,6 +23,8 @@ from pipeline import constants, stages, units
 from pipeline.parsing import QUANTITY
 from pipeline.tables import INPUTS, OUTPUTS
 from pipeline.units import UnitError, conversion
+
+ROOT = Path(__file__).parents[1]
 
 # ---------------------------------------------------------------- the registry
 
@@ -35,6 +40,19 @@ from pipeline.units import UnitError, conversion
 )  # fmt: skip
 def test_a_unit_of_the_same_kind_has_a_factor(given, canonical, factor):
     assert conversion(given, canonical).factor == pytest.approx(factor, rel=1e-15)
+
+
+@pytest.mark.parametrize(("canonical", "given"), [(c, g) for c, of in units.COMMON_FACTORS.items() for g in of])
+def test_the_common_units_have_the_factors_of_the_registry(canonical, given, monkeypatch):
+    common = conversion(given, canonical)
+    monkeypatch.setattr(units, "COMMON_FACTORS", {})
+    assert conversion.__wrapped__(given, canonical) == common
+
+
+def test_a_model_in_common_units_is_read_without_the_registry():
+    loaded = "import sys; from pathlib import Path; from pipeline import model; model.load(Path('data/example')); print('pint' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", loaded], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
 
 
 @pytest.mark.parametrize(

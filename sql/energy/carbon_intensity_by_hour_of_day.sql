@@ -1,4 +1,5 @@
 -- At which hours of the day (UTC) is the grid of each zone cleanest?
+-- columns: zone, hour_of_day, mean_carbon_intensity, lowest_carbon_intensity, highest_carbon_intensity
 -- hour_of_day: Hour of the day, UTC. [h]
 -- mean_carbon_intensity: Mean grid intensity at that hour. [g/kWh]
 -- lowest_carbon_intensity: Lowest grid intensity at that hour. [g/kWh]

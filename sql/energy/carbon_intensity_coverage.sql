@@ -1,4 +1,5 @@
 -- What share of each server's energy was turned into carbon by the hour's own grid intensity, and what by an average?
+-- columns: server_id, source, hours, energy, energy_share, footprint
 -- source: Whether the intensity is the hour's own (hourly) or the average.
 -- hours: Hours with that kind of intensity. [h]
 -- energy: Energy of the instances in those hours. [kWh]

@@ -1,4 +1,5 @@
 -- How much energy and carbon did each server take, month by month?
+-- columns: server_id, month, idle_energy, load_energy, instances_energy, energy_footprint, instances_fabrication_footprint, footprint, mean_carbon_intensity
 -- month: First day of the month, UTC.
 -- idle_energy: Energy of the instances for being on, PUE included. [kWh]
 -- load_energy: Energy the work adds to that, PUE included. [kWh]

@@ -1,4 +1,5 @@
 -- How much carbon does each journey step or server need (an observed run's user) answer for, on which kind of source?
+-- columns: container_id, name, source_kind, footprint, manufacturing_footprint, usage_footprint
 -- name: The step's name, where it has one.
 -- footprint: Carbon attributed, both phases. [kg]
 -- manufacturing_footprint: Embodied carbon attributed. [kg]

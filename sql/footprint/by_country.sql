@@ -1,4 +1,5 @@
 -- How much carbon do the users of each country answer for? (empty: usage patterns without a country)
+-- columns: country_id, name, footprint, manufacturing_footprint, usage_footprint
 -- country_id: The country of the usage pattern.
 -- name: The country's name.
 -- footprint: Carbon attributed, both phases. [kg]

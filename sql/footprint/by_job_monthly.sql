@@ -1,4 +1,5 @@
 -- How much carbon does each job answer for, month by month?
+-- columns: job_id, month, footprint, manufacturing_footprint, usage_footprint
 -- month: First day of the month, UTC.
 -- footprint: Carbon attributed, both phases. [kg]
 -- manufacturing_footprint: Embodied carbon attributed. [kg]

@@ -1,4 +1,5 @@
 -- How much carbon of each server falls to each job, month by month?
+-- columns: server_id, job_id, month, footprint, manufacturing_footprint, usage_footprint
 -- month: First day of the month, UTC.
 -- footprint: Carbon attributed, both phases. [kg]
 -- manufacturing_footprint: Embodied carbon attributed. [kg]

@@ -1,4 +1,5 @@
 -- How much carbon comes from each server, storage, network and device, by stream?
+-- columns: source_kind, source_id, stream, footprint, manufacturing_footprint, usage_footprint
 -- footprint: Carbon attributed, both phases. [kg]
 -- manufacturing_footprint: Embodied carbon attributed. [kg]
 -- usage_footprint: Carbon of use attributed. [kg]

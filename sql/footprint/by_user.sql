@@ -1,4 +1,5 @@
 -- How much carbon do the observed runs of each user answer for, on which kind of source?
+-- columns: user, source_kind, footprint, manufacturing_footprint, usage_footprint
 -- footprint: Carbon attributed, both phases. [kg]
 -- manufacturing_footprint: Embodied carbon attributed. [kg]
 -- usage_footprint: Carbon of use attributed. [kg]

@@ -1,4 +1,5 @@
 -- What would a bill in the manner of FOCUS show: one row per resource and billing month, with energy and carbon in the place of money?
+-- columns: BillingPeriodStart, BillingPeriodEnd, ResourceId, ResourceName, ResourceType, ServiceCategory, ConsumedQuantity, ConsumedUnit, x_UsageFootprint, x_ManufacturingFootprint, x_Footprint
 -- BillingPeriodStart: First instant of the month.
 -- BillingPeriodEnd: First instant of the next month.
 -- ResourceId: The server, storage, network or device.

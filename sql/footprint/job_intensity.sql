@@ -1,4 +1,5 @@
 -- How much carbon is one invocation of a job: on average, and at the margin (one call more, with the machines that are there anyway)?
+-- columns: job_id, occurrences, footprint, marginal_footprint, average_intensity, marginal_intensity
 -- occurrences: Invocations started. [occurrence]
 -- footprint: Carbon attributed, everything included. [kg]
 -- marginal_footprint: The part that grows with each call: load of servers, data kept, data sent. [kg]

@@ -1,4 +1,5 @@
 -- Which jobs answer for most of the carbon?
+-- columns: job_id, footprint, manufacturing_footprint, usage_footprint, footprint_share, place
 -- footprint: Carbon attributed, both phases. [kg]
 -- manufacturing_footprint: Embodied carbon attributed. [kg]
 -- usage_footprint: Carbon of use attributed. [kg]

@@ -1,4 +1,5 @@
 -- How much carbon falls to nobody's work: machines that are on and not asked for, and machines that no job ever uses?
+-- columns: server_id, unallocated_footprint, footprint, unallocated_share
 -- unallocated_footprint: Carbon of capacity that is on and not asked for, and of machines without jobs. [kg]
 -- footprint: All carbon of the servers. [kg]
 -- unallocated_share: Part of the servers' carbon. [1]

@@ -1,4 +1,5 @@
 -- Which are the ten busiest hours of each server?
+-- columns: server_id, place, hour, raw_nb_of_instances, nb_of_instances
 -- place: 1 is the busiest hour.
 -- raw_nb_of_instances: Instances asked for in the hour. [1]
 -- nb_of_instances: Instances on. [1]

@@ -1,4 +1,5 @@
 -- When is each server busiest, how busy is it on average, and how many hours does it stand idle?
+-- columns: server_id, peak_raw_nb_of_instances, peak_hour, peak_nb_of_instances, instance_hours, used_instance_hours, used_share, hours, idle_hours, idle_instance_hours
 -- peak_raw_nb_of_instances: Instances asked for in the busiest hour. [1]
 -- peak_hour: The first hour in which that many are asked for.
 -- peak_nb_of_instances: Most instances on. [1]

@@ -1,4 +1,5 @@
 -- How full does each storage get, and when?
+-- columns: storage_id, peak_need, peak_hour, peak_nb_of_instances, mean_used_share
 -- peak_need: Most data kept. [TB_stored]
 -- peak_hour: The first hour in which that much is kept.
 -- peak_nb_of_instances: Most instances deployed. [1]

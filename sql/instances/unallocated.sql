@@ -1,4 +1,5 @@
 -- How much of what is on did nobody ask for, by server and month, and what does being on unasked cost?
+-- columns: server_id, month, instance_hours, unallocated_instance_hours, unallocated_share, unallocated_energy, unallocated_footprint
 -- month: First day of the month, UTC.
 -- instance_hours: Instances on, summed over the hours. [h]
 -- unallocated_instance_hours: Instances on and not asked for, summed over the hours. [h]

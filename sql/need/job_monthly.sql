@@ -1,4 +1,5 @@
 -- How often was each job called each month, and what did it send and store?
+-- columns: job_id, server_id, month, occurrences, busy_hours, data_transferred, data_stored
 -- month: First day of the month, UTC.
 -- occurrences: Invocations started in the month. [occurrence]
 -- busy_hours: Time in flight, all invocations together. [h]

@@ -1,4 +1,5 @@
 -- How much data does each storage keep at the end of every month, and how full is it?
+-- columns: storage_id, month, kept, deployed
 -- month: First day of the month, UTC.
 -- kept: Data kept in the last hour of the month. [TB_stored]
 -- deployed: Capacity deployed in that hour. [TB_stored]

@@ -1,4 +1,5 @@
 -- What did the runs of each application hold, month by month, how long did they wait, and what do they answer for?
+-- columns: application, month, runs, core_hours, gpu_hours, ram_hours, wait_hours, measured_energy, attributed_energy, footprint, usage_footprint
 -- month: First day of the month, UTC.
 -- runs: Runs started in the month. [occurrence]
 -- core_hours: Cores held times time held. [cpu_core*h]

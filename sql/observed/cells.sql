@@ -1,4 +1,5 @@
 -- What did the runs of each application, project and user hold on each server, month by month, and what do they answer for?
+-- columns: server_id, application, project, user, month, runs, run_hours, core_hours, gpu_hours, ram_hours, wait_hours, measured_energy, attributed_energy, footprint, usage_footprint
 -- month: First day of the month, UTC.
 -- runs: Runs started in the month. [occurrence]
 -- run_hours: Time the runs were under way. [h]

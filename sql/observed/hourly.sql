@@ -1,4 +1,5 @@
 -- How many runs were under way, waiting time apart, and what did they hold on each server in every hour?
+-- columns: server_id, hour, runs_started, runs_ended, runs_running, core_hours, gpu_hours, ram_hours, wait_hours
 -- runs_started: Runs that started in the hour. [occurrence]
 -- runs_ended: Runs that ended in the hour. [occurrence]
 -- runs_running: Runs that held their resources at some time in the hour. [occurrence]

@@ -1,4 +1,5 @@
 -- What share of each server's capacity was held by runs or jobs, month by month, and what share stood idle?
+-- columns: server_id, month, held_share, unallocated_share, idle_hours, hours
 -- month: First day of the month, UTC.
 -- held_share: Part of the instances that was asked for. [1]
 -- unallocated_share: Part of the instances that nobody asked for. [1]

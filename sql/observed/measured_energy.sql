@@ -1,4 +1,5 @@
 -- How does measured energy of runs compare with the energy modelled for their server? (two views of the same energy, never to be added)
+-- columns: server_id, month, measured_energy, measured_run_hours, run_hours, modelled_energy, modelled_load_energy
 -- measured_energy: Energy measured for runs in the month; empty where none was. [kWh]
 -- measured_run_hours: Time under way of the runs of cells that have a measurement. [h]
 -- run_hours: Time under way of all runs. [h]

@@ -1,4 +1,5 @@
 -- How much energy and carbon does the whole system take, by category (server, storage, network, device) and phase?
+-- columns: category, phase, energy, footprint, footprint_share
 -- category: server, storage, network or device.
 -- phase: manufacturing (embodied carbon) or usage (carbon of energy).
 -- energy: Energy taken; none for manufacturing. [kWh]

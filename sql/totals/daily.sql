@@ -1,4 +1,5 @@
 -- How much energy and carbon does the whole system take each day, by category and phase?
+-- columns: category, phase, day, energy, footprint
 -- category: server, storage, network or device.
 -- phase: manufacturing (embodied carbon) or usage (carbon of energy).
 -- day: The day, UTC.

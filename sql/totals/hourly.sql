@@ -1,4 +1,5 @@
 -- How much energy and carbon does the whole system take in every hour, by category and phase?
+-- columns: category, phase, hour, energy, footprint
 -- category: server, storage, network or device.
 -- phase: manufacturing (embodied carbon) or usage (carbon of energy).
 -- energy: Energy taken in the hour; none for manufacturing. [kWh]

@@ -1,4 +1,5 @@
 -- How much energy and carbon does the whole system take each month, by category and phase?
+-- columns: category, phase, month, energy, footprint
 -- category: server, storage, network or device.
 -- phase: manufacturing (embodied carbon) or usage (carbon of energy).
 -- month: First day of the month, UTC.

@@ -1,4 +1,5 @@
 -- How much energy and carbon does the whole system take each year, by category and phase?
+-- columns: category, phase, year, energy, footprint
 -- category: server, storage, network or device.
 -- phase: manufacturing (embodied carbon) or usage (carbon of energy).
 -- year: First day of the year, UTC.

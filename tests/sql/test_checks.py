@@ -197,7 +197,7 @@ def test_checks_of_absent_tables_do_not_run(out: Path) -> None:
 
 def test_every_check_names_the_tables_it_reads() -> None:
     for check in checks.written():
-        read = {m for m in views.LibraryView("", Path(), "", {}, check.sql).reads if m in views.OUTPUTS}
+        read = {m for m in views.LibraryView("", Path(), "", (), {}, check.sql).reads if m in views.OUTPUTS}
         totals = {f"{family}.{table}" for _, family, table in checks.TALLIED.findall(check.sql)}
         assert read | totals == check.tables, check.name
 

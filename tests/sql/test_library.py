@@ -11,6 +11,7 @@ import pytest
 from polars import col
 
 from pipeline import catalog, views
+from pipeline.errors import PipelineError
 from tests.sql.published import rows_of
 
 CALLS = {
@@ -59,6 +60,21 @@ def test_every_column_says_what_it_means(out: Path, view: str) -> None:
     assert [c for c in frame.columns if not views.meaning(LIBRARY[view], c)] == []
     assert set(LIBRARY[view].columns) <= set(frame.columns), "a column is explained that is not there"
     assert LIBRARY[view].answers.rstrip().endswith(("?", ")")), "the first line is a question"
+
+
+@pytest.mark.parametrize("view", [v.view for v in LIBRARY.values() if not v.is_macro])
+def test_a_file_names_the_columns_that_its_view_has(out: Path, view: str) -> None:
+    assert LIBRARY[view].names == tuple(ask(out, f"FROM {view} LIMIT 0").columns)
+
+
+@pytest.mark.parametrize(
+    "text", ["-- What is one?\nSELECT 1 AS one", "-- What is one?\n-- one: One. [1]\nSELECT 1 AS one"]
+)
+def test_a_view_without_its_columns_is_said_so(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "one.sql"
+    file.write_text(text)
+    with pytest.raises(PipelineError, match=r"one\.sql: the second line should be `-- columns: `"):
+        views.read_view(file)
 
 
 @pytest.mark.parametrize("view", LIBRARY)
