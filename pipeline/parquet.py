@@ -32,17 +32,17 @@ def write(target: Path, table: Table, names: list[str], parts: Iterable[pl.DataF
     schema = pa.schema([f.with_type(IDS) if pa.types.is_large_string(f.type) else f for f in readable])
     metadata = _metadata(table, readable)
     writer: pq.ParquetWriter | None = None
-    with appearing(target) as partial:
+    with appearing(target) as partial, pa.OSFile(str(partial), "wb") as opened:
         try:
             for part in parts:
                 if not len(part):
                     continue
                 if writer is None:
-                    writer = _writer(partial, table.key, schema, part)
+                    writer = _writer(opened, table.key, schema, part)
                 writer.write_table(_arrow(part, schema), row_group_size=ROW_GROUP_ROWS)
                 rows += len(part)
             if writer is None:
-                writer = _writer(partial, table.key, schema, table.empty())
+                writer = _writer(opened, table.key, schema, table.empty())
                 writer.write_table(schema.empty_table())
             writer.add_key_value_metadata(metadata)
         finally:
@@ -51,11 +51,11 @@ def write(target: Path, table: Table, names: list[str], parts: Iterable[pl.DataF
     return rows
 
 
-def _writer(path: Path, key: list[str], schema: pa.Schema, first: pl.DataFrame) -> pq.ParquetWriter:
+def _writer(opened: pa.OSFile, key: list[str], schema: pa.Schema, first: pl.DataFrame) -> pq.ParquetWriter:
     """A writer whose encodings suit the first part."""
     encodings = {f.name: _encoding(first[f.name]) for f in schema}
     return pq.ParquetWriter(
-        path,
+        opened,
         schema,
         compression="zstd",
         compression_level=1,
@@ -95,16 +95,17 @@ def _arrow(part: pl.DataFrame, schema: pa.Schema) -> pa.Table:
 
 
 def _plain(values: pl.Series, kind: pa.DataType) -> Any:
-    return values.rechunk().to_arrow().cast(kind)
+    held = values.to_arrow()
+    return held if held.type == kind else held.cast(kind)
 
 
 def _ids(values: pl.Series) -> Any:
     """Ids as a dictionary of those that occur, whatever Polars holds them as."""
     if values.dtype == pl.String:
-        return values.rechunk().to_arrow().cast(pa.large_string()).dictionary_encode()
+        return values.to_arrow().cast(pa.large_string()).dictionary_encode()
     if isinstance(values.dtype, pl.Categorical):
         values = _as_enum(values)
-    held = values.rechunk().to_arrow()
+    held = values.to_arrow()
     return pa.DictionaryArray.from_arrays(held.indices.cast(pa.int32()), held.dictionary.cast(pa.large_string()))
 
 

@@ -11,9 +11,9 @@ from math import isfinite
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
-from polars import col
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from pipeline.series import (
     MICROSECONDS,
@@ -22,7 +22,6 @@ from pipeline.series import (
     added,
     as_lists,
     from_rows,
-    hour_index,
     rows_of,
     short,
     summed_at,
@@ -166,8 +165,8 @@ def noted_file(root: Path, kind: str, table: str, file: str) -> Path:
 
 def _write(frame: pl.DataFrame, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
-    with appearing(target) as partial:
-        frame.write_parquet(partial, compression="lz4")
+    with appearing(target) as partial, pa.OSFile(str(partial), "wb") as opened:
+        pq.write_table(frame.to_arrow(), opened, compression="lz4")
 
 
 def noted(rows: pl.DataFrame, table: Table, stored: list[str]) -> Noted:
@@ -175,20 +174,22 @@ def noted(rows: pl.DataFrame, table: Table, stored: list[str]) -> Noted:
     keys = series_key(table)
     firsts, hourly = _stretches(rows, keys)
     ends = np.append(firsts[1:], len(rows))
-    heads = (
-        rows.select(keys).select(pl.all().gather(firsts)).with_columns(pl.col(pl.Categorical, pl.Enum).cast(pl.String))
-    )
-    first_hour = _hours(rows["hour"].gather(firsts))
+    hours = rows["hour"].to_physical().to_numpy()
+    first_hour = hours[firsts] // MICROSECONDS
+    heads = pl.DataFrame([rows[k][firsts].cast(pl.String) for k in keys])
     series_sums = SERIES_SUMS.get(table.name, ())
     moments = any(s.moment for s in series_sums)
-    number = _hour_numbers(rows, first_hour, ends - firsts, hourly) if moments else np.empty(0)
-    stretches = heads.with_columns(
-        pl.Series("first_hour", first_hour),
-        pl.Series("last_hour", _hours(rows["hour"].gather(ends - 1))),
-        pl.Series("rows", ends - firsts),
-        *(_counted(_empty(rows[c]), f"empty {c}", firsts) for c in stored),
-        *(_counted(_wild(rows[c]), f"not finite {c}", firsts) for c in stored if rows.schema[c] == pl.Float64),
-        *(pl.Series(n, np.add.reduceat(values, firsts)) for n, values in _summands(rows, series_sums, number)),
+    number = _hour_numbers(hours, first_hour, ends - firsts, hourly) if moments else np.empty(0)
+    stretches = pl.DataFrame(
+        [
+            *heads.get_columns(),
+            pl.Series("first_hour", first_hour),
+            pl.Series("last_hour", hours[ends - 1] // MICROSECONDS),
+            pl.Series("rows", ends - firsts),
+            *(_counted(_empty(rows[c]), f"empty {c}", firsts) for c in stored),
+            *(_counted(_wild(rows[c]), f"not finite {c}", firsts) for c in stored if rows.schema[c] == pl.Float64),
+            *(pl.Series(n, np.add.reduceat(values, firsts)) for n, values in _summands(rows, series_sums, number)),
+        ]
     )
     if table.name not in HOUR_SUMS:
         return Noted(stretches, None)
@@ -224,36 +225,29 @@ def _hour_sums(by: pl.DataFrame, start: Ints, firsts: Ints, ends: Ints, summed: 
 
 def _stretches(rows: pl.DataFrame, keys: list[str]) -> tuple[Ints, bool]:
     """The first row of every stretch, and whether every step within them is one hour."""
-    step = np.diff(rows["hour"].to_physical().to_numpy())
-    new = step <= 0
-    for key in keys:
-        new |= _changes(rows[key].to_physical())
-    hourly = bool(np.all(new | (step == MICROSECONDS)))
-    return np.concatenate([[0], np.flatnonzero(new) + 1]), hourly
+    hours = rows["hour"].to_physical().to_numpy()
+    leaps = np.flatnonzero(hours[1:] - hours[:-1] != MICROSECONDS) + 1
+    back = leaps[hours[leaps] <= hours[leaps - 1]]
+    firsts = np.unique(np.concatenate([[0], back, *(_changes(rows[k].to_physical()) for k in keys)])).astype(np.int64)
+    return firsts, bool(np.isin(leaps, firsts, assume_unique=True).all())
 
 
-def _changes(codes: pl.Series) -> npt.NDArray[np.bool_]:
-    """Where a value differs from the one before; an empty cell is a value."""
+def _changes(codes: pl.Series) -> Ints:
+    """The rows whose value differs from the one before; an empty cell is a value."""
     if codes.null_count():
-        codes = codes.ne_missing(codes.shift(1))
-        return codes.to_numpy()[1:]
+        return np.flatnonzero(codes.ne_missing(codes.shift(1)).to_numpy()[1:]) + 1
     values = codes.to_numpy()
-    changes: npt.NDArray[np.bool_] = values[1:] != values[:-1]
-    return changes
+    return np.flatnonzero(values[1:] != values[:-1]) + 1
 
 
-def _hours(hour: pl.Series) -> Ints:
-    return hour.to_frame().select(hour_index(col.hour)).to_series().to_numpy()
-
-
-def _hour_numbers(rows: pl.DataFrame, first: Ints, lengths: Ints, hourly: bool) -> Floats:
-    """The number of each row's hour modulo MOMENT_HOURS."""
+def _hour_numbers(hours: Ints, first: Ints, lengths: Ints, hourly: bool) -> Floats:
+    """The number of each row's hour (in microseconds) modulo MOMENT_HOURS."""
     if not hourly:
-        return (_hours(rows["hour"]) % MOMENT_HOURS).astype(np.float64)
-    begins = np.cumsum(lengths) - lengths
+        return (hours // MICROSECONDS % MOMENT_HOURS).astype(np.float64)
     if short(lengths):
+        begins = np.cumsum(lengths) - lengths
         offset = np.repeat((first % MOMENT_HOURS - begins).astype(np.int32), lengths)
-        return ((np.arange(len(rows), dtype=np.int32) + offset) % MOMENT_HOURS).astype(np.float64)
+        return ((np.arange(len(hours), dtype=np.int32) + offset) % MOMENT_HOURS).astype(np.float64)
     numbers = np.arange(MOMENT_HOURS + lengths.max()) % MOMENT_HOURS * 1.0
     return np.concatenate(
         [numbers[at : at + n] for at, n in zip((first % MOMENT_HOURS).tolist(), lengths.tolist(), strict=True)]
@@ -291,9 +285,14 @@ def _summands(rows: pl.DataFrame, sums: Iterable[Sum], number: Floats) -> Iterat
 
 
 def _values(rows: pl.DataFrame, of: Sum) -> Floats:
-    values = np.ones(len(rows)) if of.of is None else rows[of.of].cast(pl.Float64).fill_null(0.0).to_numpy()
+    values = np.ones(len(rows)) if of.of is None else _numbers(rows[of.of])
     if of.loud:
-        values = np.where(rows[of.loud].fill_null(0.0).to_numpy() > 0, values, 0.0)
+        values = np.where(_numbers(rows[of.loud]) > 0, values, 0.0)
     if of.times:
-        values = values * rows[of.times].fill_null(0.0).to_numpy()
+        values = values * _numbers(rows[of.times])
     return np.abs(values) if of.size else values
+
+
+def _numbers(values: pl.Series) -> Floats:
+    """The values, empty cells as zero."""
+    return (values.fill_null(0) if values.null_count() else values).cast(pl.Float64).to_numpy()
