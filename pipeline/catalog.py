@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -18,7 +18,7 @@ import duckdb
 from pipeline import checks, storage, views
 from pipeline.errors import CheckFailed, InputError
 from pipeline.rendering import printable, render
-from pipeline.settings import Settings
+from pipeline.settings import Settings, memory_bytes
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -268,8 +268,20 @@ AT_ONCE_ROWS = 100_000_000
 """With more rows than these, checks are asked one by one: each keeps all cores busy, and needs the memory."""
 
 
+CHECK_MEMORY = "256MB"
+"""What the checks of most runs take; tables that do not fit lie on the disk for a while. More only where a query cannot do with it."""
+
+
 def failing_checks(staged: Path, settings: Settings) -> dict[str, Failure]:
     """The checks of sql/checks (and those the dictionary implies) that do not hold, by name; only those whose tables were asked for."""
+    frugal = min(CHECK_MEMORY, settings.memory, key=memory_bytes)
+    try:
+        return _failing_checks(staged, replace(settings, memory=frugal))
+    except duckdb.OutOfMemoryException:
+        return _failing_checks(staged, settings)
+
+
+def _failing_checks(staged: Path, settings: Settings) -> dict[str, Failure]:
     tables = views.stored_in(staged)
     asked = list(checks.applying(tables, settings))
     totals: dict[str, Callable[[checks.Number], str]] = {}
