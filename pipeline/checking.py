@@ -1,6 +1,6 @@
 """What the dictionary promises, held against tables as read: bounds, words, row rules, keys and references."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import polars as pl
@@ -35,14 +35,14 @@ class Rule:
 def row_violations(
     table: Table,
     frame: pl.DataFrame,
-    shown: pl.DataFrame,
+    shown: Callable[[], pl.DataFrame],
     unread: dict[str, pl.Series],
     spoilt: set[str],
     display: str,
 ) -> list[pl.DataFrame]:
     """Every value out of bounds and every row rule broken in a batch.
 
-    `frame` has the table's columns and ROW; `shown` the same rows as messages show them; `unread` marks cells that could not be
+    `frame` has the table's columns and ROW; `shown` makes the same rows as messages show them; `unread` marks cells that could not be
     read: they have their message, and break no other rule; nor do columns that are `spoilt` as a whole.
     """
     if not len(frame):
@@ -54,8 +54,8 @@ def row_violations(
     found = []
     for rule, where, count in zip(rules, broken, counts, strict=True):
         if count:
-            rows = shown.filter(marked.select(where).to_series())
-            cells = [pl.col(c) if c in shown.columns else pl.lit(None, dtype=pl.String) for c in rule.columns]
+            rows = shown().filter(marked.select(where).to_series())
+            cells = [pl.col(c) if c in rows.columns else pl.lit(None, dtype=pl.String) for c in rule.columns]
             value = pl.concat_str([c.fill_null("nothing") for c in cells], separator=", ")
             column = " and ".join(rule.columns)
             found.append(violations_at(table.name, rule.name, rows, column=column, value=value, expected=rule.expected, file=display))  # fmt: skip

@@ -718,7 +718,8 @@ def compute(
         from pipeline.objects import run as run_pipeline
         from pipeline.run import How
 
-        gc.freeze()  # what is loaded by now stays: the collector need not go through it again, least of all when the process ends
+        if "duckdb" not in sys.modules:  # which complains of leaks where it is not collected
+            gc.freeze()  # what is loaded by now stays: the collector need not go through it again, least of all at the end
         report = run_pipeline(model, out, settings, progress, How(**how))
     if not quiet:
         print_run(report, out, time.monotonic() - began)

@@ -114,9 +114,9 @@ def parse_number(column: Column, raw: pl.Series, unit: str | None) -> Parsed:
     text = raw.cast(pl.String).str.strip_chars()
     cells = pl.select(cell=pl.when(text != "").then(text))
     read = cells.with_columns(number=col.cell.cast(pl.Float64, strict=False), own=pl.lit(None), error=pl.lit(None))
-    odd = read.filter(col.cell.is_not_null() & col.number.is_null())["cell"].unique()
-    if not len(odd):
+    if read["number"].null_count() == read["cell"].null_count():
         return _parsed_number(column, read, convert, compute_unit)
+    odd = read.filter(col.cell.is_not_null() & col.number.is_null())["cell"].unique()
     own = _quantities(column, odd)
     joined = read.drop("own", "error").join(own, on="cell", how="left", maintain_order="left")
     return _parsed_number(column, joined, convert, compute_unit)

@@ -1,7 +1,7 @@
 """The door: files of tables to canonical columns, batch by batch, with every promise of a cell or row that was broken."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
 
@@ -262,7 +262,11 @@ def canonical(file: TableFile, raw: pl.DataFrame, layout: Layout) -> ReadTable:
     """A raw batch (with ROW) in the dictionary's types and units, defaults filled in; whatever breaks a promise is listed."""
     table = file.table
     row = raw[ROW].cast(pl.Int64)
-    shown = pl.DataFrame([row, *(_shown(raw[name], layout.units.get(name)) for name in raw.columns if name != ROW)])
+
+    @cache
+    def shown() -> pl.DataFrame:
+        return pl.DataFrame([row, *(_shown(raw[name], layout.units.get(name)) for name in raw.columns if name != ROW)])
+
     made, found, unread = [row], [], {}
     for column in table.columns.values():
         if column.name not in raw.columns:
@@ -287,16 +291,18 @@ def _shown(cells: pl.Series, unit: str | None) -> pl.Series:
     return text + f" {unit.strip()}" if unit and unit.strip() not in ("", "1") else text
 
 
-def _broken_cells(file: TableFile, column: Column, shown: pl.DataFrame, parsed: Parsed) -> list[pl.DataFrame]:
+def _broken_cells(
+    file: TableFile, column: Column, shown: Callable[[], pl.DataFrame], parsed: Parsed
+) -> list[pl.DataFrame]:
     """Cells that could not be read, and cells without a value where one is required."""
     found = []
     if parsed.failed.any():
-        cells = shown.select(ROW, value=column.name).with_columns(parsed.expected.alias("expected"))
+        cells = shown().select(ROW, value=column.name).with_columns(parsed.expected.alias("expected"))
         cells = cells.drop_nulls("expected")
         found.append(violations_at(file.table.name, "unreadable value", cells, column=column.name, value="value", expected=col.expected, file=file.display))  # fmt: skip
     blank = parsed.values.is_null() & ~parsed.failed
     if column.required and blank.any():
-        rows = shown.filter(blank)
+        rows = shown().filter(blank)
         found.append(violations_at(file.table.name, "missing value", rows, column=column.name, value=None, expected="a value", file=file.display))  # fmt: skip
     return found
 
