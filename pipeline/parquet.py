@@ -101,14 +101,15 @@ def _plain(values: pl.Series, kind: pa.DataType) -> Any:
 
 def _ids(values: pl.Series) -> Any:
     """Ids as a dictionary of those that occur, whatever Polars holds them as."""
-    if values.dtype == pl.String:
-        return values.to_arrow().cast(pa.large_string()).dictionary_encode()
-    if isinstance(values.dtype, pl.Categorical):
-        values = _as_enum(values)
-    held = values.to_arrow()
+    held = (values if isinstance(values.dtype, pl.Enum) else _enum(values)).to_arrow()
     return pa.DictionaryArray.from_arrays(held.indices.cast(pa.int32()), held.dictionary.cast(pa.large_string()))
 
 
-def _as_enum(values: pl.Series) -> pl.Series:
-    """Categories as an enumeration of those that occur: all categories of the process would go into every file."""
+def enumerated(frame: pl.DataFrame) -> pl.DataFrame:
+    """The frame with its text as enumerations of what occurs: ids that stand in many rows are numbers of one byte or two until they are read."""
+    return frame.with_columns(_enum(frame[name]) for name, kind in frame.schema.items() if kind == pl.String)
+
+
+def _enum(values: pl.Series) -> pl.Series:
+    """Text or categories as an enumeration of those that occur: all categories of the process would go into every file."""
     return values.cast(pl.Enum(values.unique().drop_nulls().cast(pl.String)))

@@ -9,7 +9,7 @@ from polars import col
 
 from pipeline import tally
 from pipeline.errors import InputError
-from pipeline.parquet import ROW_GROUP_ROWS
+from pipeline.parquet import ROW_GROUP_ROWS, enumerated
 from pipeline.plan import Partition
 from pipeline.series import hour_of, stretches
 from pipeline.settings import Settings
@@ -65,21 +65,15 @@ def sliced(series: pl.LazyFrame, values: str) -> Iterator[pl.LazyFrame]:
     start = size = 0
     for i, length in enumerate(frame[values].list.len().to_list()):
         if size and size + length > SLICE_ROWS:
-            yield enumerated(frame[start:i])
+            yield enumerated(frame[start:i]).lazy()
             start, size = i, 0
         size += length
-    yield enumerated(frame[start:])
+    yield enumerated(frame[start:]).lazy()
 
 
 def some_at_once(cells: pl.DataFrame, rows_each: int) -> Iterator[pl.LazyFrame]:
     """The cells in slices that make about SLICE_ROWS rows, where each of them makes so many."""
-    return map(enumerated, cells.iter_slices(max(SLICE_ROWS // rows_each, 1)))
-
-
-def enumerated(series: pl.DataFrame) -> pl.LazyFrame:
-    """Series or cells with their ids as enumerations: repeated for every hour they are numbers of one byte or two."""
-    ids = [c for c in series.columns if series.schema[c] == pl.String]
-    return series.with_columns(series[c].cast(pl.Enum(series[c].unique().drop_nulls())) for c in ids).lazy()
+    return (enumerated(part).lazy() for part in cells.iter_slices(max(SLICE_ROWS // rows_each, 1)))
 
 
 class Work:

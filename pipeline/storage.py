@@ -48,7 +48,9 @@ def write_rows(root: Path, table: Table, rows: Rows, file: str, columns: list[st
         return parquet.write(target, table, names, (_typed(p, table, names) for p in parts))
     notes = tally.Notes(table, names)
     read = list(dict.fromkeys([*names, *tally.columns_read(table)]))
-    written = parquet.write(target, table, names, (notes.passing(_typed(p, table, read)) for p in parts))
+    written = parquet.write(
+        target, table, names, (notes.passing(parquet.enumerated(_typed(p, table, read))) for p in parts)
+    )
     notes.write(root, file)
     return written
 

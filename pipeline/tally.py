@@ -234,9 +234,7 @@ def _stretches(rows: pl.DataFrame, keys: list[str]) -> tuple[Ints, bool]:
 
 def _changes(codes: pl.Series) -> Ints:
     """The rows whose value differs from the one before; an empty cell is a value."""
-    if codes.null_count():
-        return np.flatnonzero(codes.ne_missing(codes.shift(1)).to_numpy()[1:]) + 1
-    values = codes.to_numpy()
+    values = (codes.cast(pl.Int64).fill_null(-1) if codes.null_count() else codes).to_numpy()
     return np.flatnonzero(values[1:] != values[:-1]) + 1
 
 

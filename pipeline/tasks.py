@@ -5,8 +5,12 @@ that the partition is complete, what it was made of, and which files hold it.
 """
 
 import json
+import os
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -46,14 +50,35 @@ def writer(staged: Path, settings: Settings, prefix: str, files: list[dict[str, 
     return write
 
 
-def compute(staged: Path, up: Upstream, task: Task, settings: Settings) -> Done:
-    """Compute one partition and mark it complete; errors name its servers."""
+WAITING_WRITES = 2
+"""Tables that may wait to be written while the next ones are computed: what they are made of stays in memory."""
+
+
+@contextmanager
+def beside(write: Write) -> Iterator[Write]:
+    """The same, in a thread of its own: one core encodes while another computes. All is written at the end; the first error is raised."""
+    with ThreadPoolExecutor(1) as pool:
+        waiting: deque[Future[None]] = deque()
+
+        def write_later(table: str, rows: storage.Rows, name: str) -> None:
+            while len(waiting) >= WAITING_WRITES:
+                waiting.popleft().result()
+            waiting.append(pool.submit(write, table, rows, name))
+
+        yield write_later
+        while waiting:
+            waiting.popleft().result()
+
+
+def compute(staged: Path, up: Upstream, task: Task, settings: Settings, *, cores: int = 1) -> Done:
+    """Compute one partition and mark it complete, writing beside computing where there are more cores; errors name its servers."""
     began = time.monotonic()
     files: list[dict[str, Any]] = []
     part = task.part
-    work = Work(up, part, settings, writer(staged, settings, f"{part.number:05}-{task.identity[:8]}", files))
+    write = writer(staged, settings, f"{part.number:05}-{task.identity[:8]}", files)
+    work = Work(up, part, settings, write)
     try:
-        with storage.told_when_full(staged):
+        with storage.told_when_full(staged), beside(write) if cores > 1 else nullcontext(write) as work.write:
             attribution.attribute(work, needs_to_energy(work))
     except InputError:
         raise
@@ -125,4 +150,4 @@ def missing(staged: Path, done: Done) -> list[Path]:
 def in_process(staged: Path, up: Upstream, tasks: list[Task], settings: Settings, on_done: OnDone) -> None:
     """Do the tasks one after the other, here."""
     for task in tasks:
-        on_done(compute(staged, up, task, settings))
+        on_done(compute(staged, up, task, settings, cores=os.cpu_count() or 1))
