@@ -61,10 +61,11 @@ def write_server_shares(work: Work, piece: Chunk, series: pl.LazyFrame, rates: p
     columns = columns_made("repartition.server", work.settings)
     weights = repartition_server.weighed(piece.needs, work.servers, rates).collect().lazy()
     jobs = piece.jobs.select("server_id", "job_id").join(series.select("server_id"), on="server_id", how="semi")
-    modelled = repartition_server.build(weights, jobs, series)
-    runs = stretches(piece.observed_needs, job.KEY, RUN_NEEDS).with_columns(service_id=pl.lit(None, pl.String))
-    observed = repartition_server.build_observed(repartition_server.weighed(runs, work.servers, rates), series)
-    rows = [repartition_server.rows(s, columns) for shares in (modelled, observed) for s in sliced(shares, "weight")]
+    made = [repartition_server.build(weights, jobs, series)]
+    if piece.any_observed:
+        runs = stretches(piece.observed_needs, job.KEY, RUN_NEEDS).with_columns(service_id=pl.lit(None, pl.String))
+        made.append(repartition_server.build_observed(repartition_server.weighed(runs, work.servers, rates), series))
+    rows = [repartition_server.rows(s, columns) for shares in made for s in sliced(shares, "weight")]
     work.write("repartition.server", rows, piece.name)
 
 
@@ -76,12 +77,14 @@ def job_shares(work: Work, piece: Chunk) -> pl.LazyFrame:
     by_journey = repartition_job.of_journeys(
         cells, up.under_way.lazy(), up.grid.lazy(), up.intensity.lazy(), hourly=up.hourly
     )
-    direct = job.in_flight(piece.occurrence, piece.jobs).join(
-        up.direct_cells.lazy(), on=["job_id", "container_id"], how="semi"
-    )
-    by_direct = repartition_job.of_direct(direct, up.container_weights.lazy())
-    by_journey = by_journey.join(by_direct, on=repartition_job.BY, how="anti")
-    modelled = repartition_job.build(pl.concat([by_journey, by_direct]))
+    if len(up.direct_cells):
+        given = piece.occurrence.join(up.direct_cells.lazy(), on=["job_id", "container_id"], how="semi")
+        by_direct = repartition_job.of_direct(job.in_flight(given, piece.jobs), up.container_weights.lazy())
+        by_journey = by_journey.join(by_direct, on=repartition_job.BY, how="anti")
+        by_journey = pl.concat([by_journey, by_direct])
+    modelled = repartition_job.build(by_journey)
+    if not piece.any_observed:
+        return modelled
     demand = (
         piece.observed.filter(col.demand > 0)
         .group_by(*repartition_job.BY, "hour")
@@ -136,9 +139,9 @@ def cells_of(work: Work, piece: Chunk) -> pl.LazyFrame:
 
 def cell_totals(work: Work) -> pl.LazyFrame:
     """The sizes of all cells of each server that has a storage, over all ranges of jobs."""
-    backed = work.backing.select("server_id")
-    if backed.collect().is_empty():
+    if not work.any_storage:
         return pl.LazyFrame(schema={"server_id": pl.String(), "total": pl.Float64()})
+    backed = work.backing.select("server_id")
     sizes = [
         cells_of(work, piece).select("server_id", "size").join(backed, on="server_id", how="semi").collect()
         for piece in work.chunks()
@@ -170,7 +173,8 @@ def footprints(
     shares = footprint.constant_shares(demanding, series, work.number_of_jobs)
     fixed = footprint.rows_by_grain(server_rows(tables), ["provisioned", "idle"], grain)
     made += steady_footprints(shares, fixed, "server", ["provisioned", "idle"])
-    made += storage_footprints(work, hosted, stores, totals)
+    if work.any_storage:
+        made += storage_footprints(work, hosted, stores, totals)
     energy = footprint.transferred(crossed(work, cells.select(*footprint.CELL, "start", "data_transferred")))
     moved = footprint.by_grain(energy, ["transfer"], grain)
     made.append(footprint.in_shape(moved, "network", "network_id", ["transfer"]))

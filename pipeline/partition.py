@@ -90,7 +90,8 @@ class Work:
         self.runs = up.runs.filter(mine)
         self.spans = hosted_spans(up).filter(mine).collect().lazy()
         self.busy = up.spans.lazy().filter(mine)
-        self.backing = storage_job.backed(self.servers, up.storages.lazy()).collect().lazy()
+        backing = storage_job.backed(self.servers, up.storages.lazy()).collect()
+        self.backing, self.any_storage = backing.lazy(), not backing.is_empty()
         every = pl.concat(
             [self.jobs.select("server_id", "job_id"), self.runs.select("server_id", job_id="application").unique()]
         )
@@ -149,6 +150,11 @@ class Chunk:
     def observed(self) -> pl.LazyFrame:
         """Rows of observed cells: application, project, user and hour, in the columns of need.job."""
         return run.as_cells(self.runs, self.work.servers).collect().lazy()
+
+    @cached_property
+    def any_observed(self) -> bool:
+        """Whether there are observed runs at all."""
+        return not self.observed.collect().is_empty()
 
     @cached_property
     def observed_job(self) -> pl.LazyFrame:

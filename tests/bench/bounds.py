@@ -9,6 +9,9 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from pipeline import parquet
+from pipeline.tables import OUTPUTS
+
 
 def arithmetic(jobs: int, hours: int, servers: int) -> float:
     """Seconds of in-flight, needs, sums, weights and shares of every job-hour, two threads, a server at a time."""
@@ -29,23 +32,29 @@ def arithmetic(jobs: int, hours: int, servers: int) -> float:
     return time.monotonic() - began
 
 
-def writing(current: Path, tables: list[str], scratch: Path, threads: int) -> float:
-    """Seconds of writing the published files' frames again from memory, with the same options; only writing counts."""
-    files = sorted(f for t in tables for f in current.joinpath(*t.split(".")).glob("*.parquet"))
-
-    def one(file: Path) -> float:
-        frame = pl.read_parquet(file).with_columns(pl.col(pl.String).cast(pl.Categorical()))
-        began = time.process_time()
-        frame.write_parquet(
-            scratch / f"{os.getpid()}.bound", compression="zstd", compression_level=1, row_group_size=500_000
-        )
-        return time.process_time() - began
-
-    return sum(map(one, files)) / threads
+def writing(current: Path, tables: list[str], scratch: Path, threads: int) -> tuple[float, float]:
+    """Seconds of writing the published rows again from memory; only writing counts. By Polars' own writer, and with our encodings."""
+    by_polars = as_we_do = 0.0
+    for name in tables:
+        for file in sorted(current.joinpath(*name.split(".")).glob("*.parquet")):
+            frame = pl.read_parquet(file)
+            categories, enumerated = (
+                frame.with_columns(pl.col(pl.String).cast(pl.Categorical())),
+                parquet.enumerated(frame),
+            )
+            target = scratch / f"{os.getpid()}.bound"
+            began = time.process_time()
+            categories.write_parquet(target, compression="zstd", compression_level=1, row_group_size=500_000)
+            between = time.process_time()
+            parts = enumerated.iter_slices(parquet.ROW_GROUP_ROWS)
+            parquet.write(target, OUTPUTS[name], frame.columns, parts)
+            by_polars += between - began
+            as_we_do += time.process_time() - between
+    return by_polars / threads, as_we_do / threads
 
 
 if __name__ == "__main__":
     if sys.argv[1] == "arithmetic":
         print(arithmetic(*map(int, sys.argv[2:5])))
     else:
-        print(writing(Path(sys.argv[2]), sys.argv[4].split(","), Path(sys.argv[3]), 2))
+        print(*writing(Path(sys.argv[2]), sys.argv[4].split(","), Path(sys.argv[3]), 2))
