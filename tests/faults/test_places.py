@@ -2,10 +2,13 @@
 
 import os
 import resource
+import signal
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +18,7 @@ from pipeline import catalog, limits, run
 from pipeline.errors import InputError, refused
 from pipeline.settings import Settings
 from tests.faults.conftest import FEW, Published
-from tests.faults.places import NOBODY, as_nobody, attempt, fill, mounted, told_in_one_line
+from tests.faults.places import NOBODY, as_nobody, attempt, control_group, fill, mounted, told_in_one_line
 from tests.splits import assert_same
 
 
@@ -131,6 +134,33 @@ def test_too_few_addresses_for_the_memory_asked_for(
         told_in_one_line(told, "3.0 GB of addresses (ulimit -v)", "memory = 2GB", "ask for less with --memory")
         published.assert_intact()
         assert attempt(published.models[1], published.out, capsys, Settings(tables="core", memory="800MB"))[0] == 0
+
+
+@pytest.mark.deep
+def test_a_control_group_whose_memory_ends(published: Published) -> None:
+    """Whenever the kernel kills the run, readers keep what they have, and the run can be made again."""
+    model, out = str(published.models[1]), str(published.out)
+    command = [sys.executable, "-m", "pipeline.cli", "run", model, "--out", out, "--tables", "core", "--quiet"]
+    with control_group(f"wattrow-{os.getpid()}") as group:
+
+        def attempted(*more: str) -> int:
+            enter = partial((group / "cgroup.procs").write_text, "0")
+            return subprocess.run([*command, *more], check=False, capture_output=True, preexec_fn=enter).returncode
+
+        (group / "memory.max_usage_in_bytes").write_text("0")
+        assert attempted("--out", f"{out}-elsewhere") == 0
+        peak = int((group / "memory.max_usage_in_bytes").read_text())
+        began = False
+        for part in (0.35, 0.5, 0.6, 0.7, 0.8):
+            (group / "memory.limit_in_bytes").write_text(str(int(peak * part)))
+            code = attempted()
+            if code == 0:  # what files take of memory can be given back
+                break
+            assert code in (-signal.SIGKILL, 1)
+            began = began or any((published.out / ".staging").glob("*"))
+            published.assert_intact()
+        assert began, "no limit ended a run that had begun"
+    published.assert_next_run_works()
 
 
 @pytest.mark.parametrize(
