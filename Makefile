@@ -27,6 +27,7 @@ $(UV):
 $(STAMP): uv.lock pyproject.toml | $(UV)
 	$(UV) venv --quiet --allow-existing .venv
 	$(UV) sync --quiet --frozen --compile-bytecode
+	$(PYTHON) -m compileall -q pipeline
 	@touch $@
 
 .PHONY: run
@@ -81,10 +82,12 @@ check: $(STAMP) ## ruff and mypy --strict
 
 .PHONY: bench
 bench: $(STAMP) ## Every size of the benchmark, as whole processes (minutes)
+	$(PYTHON) -m compileall -q pipeline
 	$(PYTHON) -m tests.bench
 
 .PHONY: bench-small
 bench-small: $(STAMP) ## The smallest size of the benchmark
+	$(PYTHON) -m compileall -q pipeline
 	$(PYTHON) -m tests.bench --small
 
 .PHONY: mutants
