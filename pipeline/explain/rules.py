@@ -146,13 +146,17 @@ def tiers(rows: Rows) -> tuple[str, list[tuple[int, int, float]]]:
     instances = round(float(whole.get("nb_of_instances").max() or 0))  # type: ignore[arg-type]
     own = int(np.ceil(rows.get("guarded_raw")[0]))
     made: list[tuple[int, int, float]] = []
-    for tier in range(1, min(instances, int(np.ceil(raw.max()))) + 1):
-        inside = float(demand[raw > tier - 1].sum())
-        part = 1 / (instances * (inside or total)) if (inside <= 0 or own >= tier) and total > 0 else 0.0
+    below = 0
+    for level in np.unique(np.minimum(np.ceil(raw), instances)).astype(
+        int
+    ):  # tiers between two levels have the same demand
+        inside = float(demand[raw > level - 1].sum())
+        part = 1 / (instances * (inside or total)) if (inside <= 0 or own >= level) and total > 0 else 0.0
         if made and made[-1][2] == part:
-            made[-1] = (made[-1][0], tier, part)
-        else:
-            made.append((tier, tier, part))
+            made[-1] = (made[-1][0], int(level), part)
+        elif level > below:
+            made.append((below + 1, int(level), part))
+        below = int(level)
     above = made[-1][1] + 1 if made else 1
     if above <= instances and total > 0:
         made.append((above, instances, 1 / (instances * total)))
