@@ -23,6 +23,7 @@ from pipeline.importers.efootprint import import_efootprint
 from pipeline.stages import expressions
 from pipeline.stages.lineage import At, Box, Made, Rule, Total, Way
 from pipeline.tables import OUTPUTS
+from tests.declared import differences
 from tests.explain_model import write_model
 from tests.explained import close, nodes, recomputed
 
@@ -154,6 +155,12 @@ def test_of_several_ways_to_a_number_the_explanation_takes_its_own(out: Path, to
 
 
 # ---------------------------------------------------------------- the declarations
+
+
+@pytest.mark.parametrize("key", ["weight", "binding"])
+def test_every_column_of_every_row_is_what_is_declared_of_it(tmp_path: Path, key: str):
+    run.run(write_model(tmp_path / "model"), tmp_path / "out", settings.load(None, {"attribution_key": key}))
+    assert list(differences(tmp_path / "out/current")) == []
 
 
 def test_every_output_column_says_how_it_comes_about():
