@@ -8,8 +8,9 @@
 Cosmic-ray lists the mutants, makes them and keeps the results (so `cr-html build/mutants/session.sqlite` works too); this module
 runs them. Starting Python with Polars takes longer than most of the tests, so one process that has loaded the libraries, and has run
 nothing of Polars yet, is forked per mutant; the child takes the mutated module from memory, and no file is ever changed. It runs
-STEPS until a test fails. A session goes on where it was left; `--again survived --steps all` tries
-every step on what is left.
+STEPS until a test fails; two of these are tests without pytest, on runs and folders that were made once: the random whole models ten
+in a folder (batches.py), and the columns that are declared otherwise than they come out (tests/declared.py), for what only explanations
+read. A session goes on where it was left; `--again survived --steps all` tries every step on what is left.
 """
 
 import argparse
@@ -30,6 +31,7 @@ import signal
 import sys
 import time
 import tomllib
+import traceback
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -90,11 +92,13 @@ OPTIONS = [
     "-m",
     "not deep",
     "--hypothesis-seed=1",
+    "-o",
+    "timeout=0",  # wall time, which says nothing of a process that others may stop
 ]
 EXPLAIN = "tests/test_explain.py"
 STEPS: dict[str, list[str]] = {
     "golden": ["tests/test_golden.py", "tests/test_dictionary.py"],
-    "models": ["tests/test_properties.py", "-k", "agree_with_the_naive_reference"],
+    "models": [],  # tests/mutants/batches.py
     "declarations": [EXPLAIN, "-k", "says_how or found_somewhere or symbols_come"],
     "explain": [
         f"{EXPLAIN}::test_of_several_ways_to_a_number_the_explanation_takes_its_own",
@@ -111,8 +115,12 @@ WHOLE_MODELS = ["repartition"]
 """Stages whose own tests run whole models too; the random ones are faster there."""
 LATER = ["golden", "declarations", "explain", "family"]
 """The steps for what survived those: some functions, and most of what stands outside of functions, only explanations read."""
-EXAMPLES = "5"
-"""Random whole models in the step `models`, always the same ones."""
+BATCHES = SESSION.parent / "batches"
+"""The random whole models of tests/test_properties.py, in folders."""
+RUNS = SESSION.parent / "declared"
+"""Runs of the model of tests/explain_model.py by each attribution key, made once: what only explanations read changes no run."""
+KEYS = ("weight", "binding")
+SAYS = {"Lineage", "Row", "At", "Made", "Total", "Box", "Rule", "same"}
 
 
 # ---------------------------------------------------------------- which mutants
@@ -173,6 +181,24 @@ def between_values(item: WorkItem, source: str) -> bool:
         for node in ast.walk(ast.parse(source))
         if isinstance(node, ast.BinOp)
     )
+
+
+def declares(item: WorkItem) -> bool:
+    """Whether the mutant stands in what a stage only declares, and only explanations read."""
+    if module_of(item) == "lineage.py":
+        return True
+    at = spec(item).start_pos[0]
+    for node in ast.parse(source_of(item)).body:
+        if node.lineno <= at <= (node.end_lineno or 0):
+            if isinstance(node, ast.FunctionDef):
+                return node.returns is not None and not SAYS.isdisjoint(names_in(node.returns))
+            private = isinstance(node, ast.Assign) and ast.unparse(node.targets[0]).startswith(("_", "(_"))
+            return private or not SAYS.isdisjoint(names_in(node))
+    return False
+
+
+def names_in(node: ast.AST) -> set[str]:
+    return {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
 
 
 def no_number(item: WorkItem, source: str) -> str:
@@ -246,6 +272,15 @@ class FirstFailure:
             self.told = f"import {report.nodeid}"
 
 
+def otherwise() -> str:
+    """In the child: the first of BATCHES that comes to something else."""
+    try:
+        from tests.mutants.batches import difference
+    except Exception as error:  # noqa: BLE001
+        return repr(error)[:200]
+    return difference(BATCHES)
+
+
 def steps_of(item: WorkItem, chosen: str) -> dict[str, list[str]]:
     module = Path(module_of(item))
     family = ROOT / "tests/stages" / module.parent
@@ -253,10 +288,45 @@ def steps_of(item: WorkItem, chosen: str) -> dict[str, list[str]]:
     own_tests = [*([str(own)] if own.exists() else []), "tests/stages/test_order.py"]
     every = {"own": own_tests, "family": [str(family)], **STEPS}
     first = FIRST[::-1] if module.parent.name in WHOLE_MODELS else FIRST
-    if not spec(item).definition_name:
-        first = ["own", "declarations"]
-    wanted = {"all": list(every), "first": first, "later": LATER, "": [*first, *LATER]}[chosen]
+    later = LATER
+    if declares(item):
+        every = {"declared": [], **every}
+        first, later = ["declared", "declarations"], ["explain"]
+    wanted = {"all": list(every), "first": first, "later": later, "": [*first, *later]}[chosen]
     return {name: every[name] for name in wanted if name in every}
+
+
+def made_before(items: Sequence[WorkItem]) -> None:
+    """Make RUNS and BATCHES in a child: children of one that has run Polars would wait for ever for its threads."""
+    if pid := os.fork():
+        if os.waitpid(pid, 0)[1]:
+            sys.exit("what the mutants are held against cannot be made")
+        return
+    try:
+        from pipeline import run, settings
+        from tests.explain_model import write_model
+        from tests.mutants import batches
+
+        if any(declares(i) for i in items):
+            shutil.rmtree(RUNS, ignore_errors=True)
+            for key in KEYS:
+                run.run(write_model(RUNS / "model"), RUNS / key, settings.load(None, {"attribution_key": key}))
+        if not all(declares(i) for i in items):
+            batches.make(BATCHES)
+    except BaseException:  # noqa: BLE001  (the child must not go on as the parent)
+        traceback.print_exc()
+        os._exit(1)
+    os._exit(0)
+
+
+def undeclared() -> str:
+    """In the child, the test of tests/test_explain.py that every column of every row is what is declared of it; the first that is not."""
+    try:
+        from tests.declared import differences
+
+        return next((found for key in KEYS for found in differences(RUNS / key / "current")), "").partition(":")[0]
+    except Exception as error:  # noqa: BLE001  (a declaration that cannot be followed, whatever comes of it)
+        return repr(error)[:200]
 
 
 def tested(item: WorkItem, source: str, *, steps: str) -> dict[str, str]:
@@ -264,10 +334,11 @@ def tested(item: WorkItem, source: str, *, steps: str) -> dict[str, str]:
     sys.meta_path.insert(0, Mutant(Path(spec(item).module_path), source))
     scratch = SESSION.parent / f"tmp{os.getpid()}"
     for name, arguments in steps_of(item, steps).items():
+        if not arguments:
+            if found := {"declared": undeclared, "models": otherwise}[name]():
+                return {"step": name, "by": found}
+            continue
         seen = FirstFailure()
-        os.environ.update(
-            {"WATTROW_EXAMPLES": EXAMPLES} if name == "models" else {}
-        )  # test_properties takes it out again
         code = pytest.main([*OPTIONS, f"--basetemp={scratch}", *arguments], plugins=[seen])
         if code != pytest.ExitCode.OK:
             return {"step": name, "by": seen.told or str(code)}
@@ -293,7 +364,7 @@ class Running:
     """A mutant under test."""
 
     def __init__(self, item: WorkItem, source: str, *, steps: str) -> None:
-        self.item, self.began = item, time.monotonic()
+        self.item, self.source, self.began = item, source, time.monotonic()
         self.answer, writing = os.pipe()
         self.pid = os.fork()
         if self.pid == 0:
@@ -325,12 +396,12 @@ class Running:
             worker_outcome=WorkerOutcome.NORMAL,
             test_outcome=TestOutcome.KILLED if told else TestOutcome.SURVIVED,
             output=" ".join(told.values()),
-            diff="\n".join(changed_lines(self.item)),
+            diff="\n".join(changed_lines(self.item, self.source)),
         )
 
 
-def changed_lines(item: WorkItem) -> list[str]:
-    before, after = source_of(item).splitlines(), mutated(item).splitlines()
+def changed_lines(item: WorkItem, source: str) -> list[str]:
+    before, after = source_of(item).splitlines(), source.splitlines()
     return [line for line in difflib.unified_diff(before, after, lineterm="", n=0) if line[:3] not in ("---", "+++")]
 
 
@@ -339,18 +410,24 @@ def execute(db: WorkDB, items: list[WorkItem], *, jobs: int, steps: str) -> None
     for name in ("tables", "series", "civil_time"):
         importlib.import_module(f"pipeline.{name}")
     assert not [m for m in sys.modules if m.startswith("pipeline.stages")], "children would not load the mutated module"
-    for item in {bool(spec(i).definition_name): i for i in items}.values():
+    made_before(items)
+    for item in {declares(i): i for i in items}.values():
         unchanged = Running(item, source_of(item), steps=steps)
         while (found := unchanged.result()) is None:
             time.sleep(0.1)
         if found.test_outcome != TestOutcome.SURVIVED:
             sys.exit(f"the tests fail without any mutation: {found.output}")
     gc.freeze()
-    waiting, running, done = items[::-1], list[Running](), 0
-    while waiting or running:
-        while waiting and len(running) < jobs:
-            item = waiting.pop()
-            running.append(Running(item, mutated(item), steps=steps))
+    waiting, listed_ones, running, done = items[::-1], list[WorkItem](), list[Running](), 0
+    known = equivalents()
+    while waiting or listed_ones or running:
+        while (waiting or listed_ones) and len(running) < jobs:
+            item = (waiting or listed_ones).pop()
+            source = mutated(item)
+            if waiting and (module_of(item), added_line("\n".join(changed_lines(item, source)))) in known:
+                listed_ones.append(item)  # it will survive every step, and waits for the others
+                continue
+            running.append(Running(item, source, steps=steps))
         time.sleep(0.02)
         for one in list(running):
             if result := one.result():
@@ -424,7 +501,10 @@ def main() -> None:
     options.add_argument("--only", default="", help="part of the module's path, or several with commas")
     options.add_argument("--leave", default="", help="modules not to run, in the same way")
     options.add_argument(
-        "--part", default="", choices=["", "functions", "declarations"], help="those within functions, or outside"
+        "--part",
+        default="",
+        choices=["", "functions", "declarations"],
+        help="what is computed, or what explanations read",
     )
     options.add_argument("--sample", type=int, help="how many mutants, of all")
     options.add_argument("--seed", type=int, default=7)
@@ -449,7 +529,7 @@ def main() -> None:
 
         chosen = [i for i in eligible if i.job_id in wanted and not named(i, given.leave)]
         if given.part:
-            chosen = [i for i in chosen if bool(spec(i).definition_name) == (given.part == "functions")]
+            chosen = [i for i in chosen if declares(i) == (given.part == "declarations")]
         execute(db, [i for i in chosen if not given.only or named(i, given.only)], jobs=given.jobs, steps=given.steps)
     report(db, survivors=True)
 
