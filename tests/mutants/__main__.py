@@ -450,7 +450,9 @@ def equivalents() -> dict[tuple[str, str], str]:
 
 
 def added_line(diff: str) -> str:
-    return " ".join(" ".join(line[1:] for line in diff.splitlines() if line.startswith("+")).split())
+    """The changed line as it stands in the module; where lines are only left out, those, behind a minus."""
+    added = [line[1:] for line in diff.splitlines() if line.startswith("+")]
+    return " ".join(" ".join(added or [line for line in diff.splitlines() if line.startswith("-")]).split())
 
 
 def verdicts(db: WorkDB) -> Iterator[tuple[WorkItem, str, WorkResult | None]]:
