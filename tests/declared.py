@@ -1,6 +1,7 @@
 """Whole columns computed again from what the stages declare of them, all rows at once; tests/explained.py does it from what is told of one."""
 
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 
 import polars as pl
@@ -11,6 +12,18 @@ from pipeline.explain.values import Book, Rows
 from pipeline.stages.lineage import At, Rule
 from tests.explained import close
 
+NOTHING = [
+    # another user's runs alone, and an hour after the last run
+    "repartition.cell cluster relion bob physics 30T04: avg_occurrences compute_need ram_need",
+    "repartition.cell gpus relion eve physics 30T06: avg_occurrences compute_need ram_need",
+    # a service without volume, and an hour before its first
+    "repartition.service_hour video web 29T22: base_weight_rate base_demand_rate",
+    "repartition.job_hour web film 29T10: avg_occurrences base_weight_rate base_demand_rate",
+    # before the first start, and before the first deployment
+    "need.trigger search paris home visit 0 29T19: triggers occurrences",
+    "need.under_way meters reading 29T10: under_way",
+]
+"""Tables that are never written, with a key of tests/explain_model.py and the names that are 0 there."""
 GIVEN = ("given_occurrences", "starts")
 """Rules that only a published value tells."""
 
@@ -27,6 +40,18 @@ def differences(current: Path) -> Iterator[str]:
                 wrong = [f"{found}, not {value}, in {row}" for row, found, value in both if not close(found, value)]
                 if wrong:
                     yield f"{entry.table}.{column}: {len(wrong)} of {len(frame)} rows, as {wrong[0]}"
+
+
+def values_of(current: Path, told: str) -> dict[str, float | None]:
+    """The values that one of NOTHING asks for."""
+    address, _, names = told.partition(": ")
+    table, *key, hour = address.split()
+    entry = entries()[table]
+    moment = datetime.strptime(f"2025-03-{hour}+0000", "%Y-%m-%dT%H%z")
+    ours = {k: int(v) if k == "position" else v for k, v in zip(entry.key, key, strict=False)}
+    frame = pl.DataFrame({**ours, "hour": pl.Series([moment], dtype=pl.Datetime("us", "UTC"))})
+    rows = Rows(Book(Source(current)), entry, frame)
+    return {name: rows.get(name)[0] for name in names.split()}
 
 
 def published(book: Book, entry: Entry) -> pl.DataFrame:

@@ -23,7 +23,7 @@ from pipeline.importers.efootprint import import_efootprint
 from pipeline.stages import expressions
 from pipeline.stages.lineage import At, Box, Made, Rule, Total, Way
 from pipeline.tables import OUTPUTS
-from tests.declared import differences
+from tests.declared import NOTHING, differences, values_of
 from tests.explain_model import write_model
 from tests.explained import close, nodes, recomputed
 
@@ -161,6 +161,12 @@ def test_of_several_ways_to_a_number_the_explanation_takes_its_own(out: Path, to
 def test_every_column_of_every_row_is_what_is_declared_of_it(tmp_path: Path, key: str):
     run.run(write_model(tmp_path / "model"), tmp_path / "out", settings.load(None, {"attribution_key": key}))
     assert list(differences(tmp_path / "out/current")) == []
+
+
+@pytest.mark.parametrize("told", NOTHING)
+def test_where_there_is_nothing_tables_that_are_never_written_have_zeros(out: Path, told: str):
+    values = values_of(out / "current", told)
+    assert values == dict.fromkeys(values, 0.0)
 
 
 def test_every_output_column_says_how_it_comes_about():
