@@ -259,21 +259,21 @@ def test_pieces_that_end_on_the_hour_or_take_no_time_count_no_run_off(day: str):
     pieces = given(
         "job_run_intervals",
         f"""
-        | run_id | interval_no | started_at | ended_at |
-        | a      |           0 | {day}00:30      | {day}01:00    |
-        | a      |           1 | {day}01:15      | {day}01:30    |
-        | a      |           2 | {day}02:00      | {day}02:00    |
-        | a      |           3 | {day}02:15      | {day}02:45    |
+        | run_id | interval_no | started_at | ended_at   |
+        | a      |           0 | {day}00:30 | {day}01:00 |
+        | a      |           1 | {day}01:15 | {day}01:30 |
+        | a      |           2 | {day}02:00 | {day}02:00 |
+        | a      |           3 | {day}02:15 | {day}02:45 |
     """,
     )
     made = runs(f"""
-        | run_id | source | server_id | application | project | user | submitted_at | started_at | ended_at | cpu_cores |
-        | a      | slurm  | node      | fold        | lab     | ann  | {day}00:00        | {day}00:30      | {day}02:45    |         4 |
+        | run_id | source | server_id | application | project | user | submitted_at | started_at | ended_at   | cpu_cores |
+        | a      | slurm  | node      | fold        | lab     | ann  | {day}00:00   | {day}00:30 | {day}02:45 |         4 |
     """, pieces)  # fmt: skip
     assert_table(
         made,
         f"""
-        | hour  | runs_started | runs_running | runs_ended | core_hours | wait_hours |
+        | hour       | runs_started | runs_running | runs_ended | core_hours | wait_hours |
         | {day}00:00 |            1 |            1 |          0 |    4 * 1/2 |        1/2 |
         | {day}01:00 |            0 |            1 |          0 |    4 * 1/4 |          0 |
         | {day}02:00 |            0 |            1 |          1 |    4 * 1/2 |          0 |
