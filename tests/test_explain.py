@@ -88,7 +88,7 @@ def recompute_all(current: Path, rows: int, seed: int = 0) -> set[str]:
 
 @pytest.mark.parametrize("name", SETTINGS)
 def test_every_cell_can_be_computed_again_from_its_explanation(outs: dict[str, Path], name: str):
-    seen = recompute_all(outs[name] / "current", rows=2)
+    seen = recompute_all(outs[name] / "current", rows=1 if name == "weight by hour" else 2)
     assert seen == {f"{t}.{c}" for t in OUTPUTS for c, told in OUTPUTS[t].columns.items() if not told.key}
 
 
@@ -128,6 +128,7 @@ WAYS = [
     "repartition.job container_id=nightly hour=30T02",  # given weights
     "repartition.job container_id=nightly hour=29T15",  # given, but not for this hour
     "repartition.job container_id=weekend hour=30T02",  # direct, none given
+    "repartition.job container_id=closed hour=30T02",  # direct, zeros given
     "repartition.job container_id=sofa job_id=film hour=29T22",  # one journey under way, of two
     "repartition.job container_id=ann job_id=relion hour=30T01",
     "repartition.server job_id=film hour=29T22",  # its service has no volume
