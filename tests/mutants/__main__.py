@@ -7,10 +7,10 @@
 
 Cosmic-ray lists the mutants, makes them and keeps the results (so `cr-html build/mutants/session.sqlite` works too); this module
 runs them. Starting Python with Polars takes longer than most of the tests, so one process that has loaded the libraries, and has run
-nothing of Polars yet, is forked per mutant; the child takes the mutated module from memory, and no file is ever changed. It runs
-STEPS until a test fails; two of these are tests without pytest, on runs and folders that were made once: the random whole models ten
-in a folder (batches.py), and the columns that are declared otherwise than they come out (tests/declared.py), for what only explanations
-read. A session goes on where it was left; `--again survived --steps all` tries every step on what is left.
+nothing of Polars yet, is forked; its children take one mutated module after the other from memory, load all our modules anew for each, and
+run STEPS until a test fails; no file is ever changed. Two of the steps are tests without pytest, on what was made once: the random whole
+models ten in a folder (batches.py), and the columns that are declared otherwise than they come out (tests/declared.py), for what only
+explanations read. A session goes on where it was left; `--again survived --steps all` tries every step on what is left.
 """
 
 import argparse
@@ -27,6 +27,7 @@ import json
 import os
 import random
 import resource
+import select
 import shutil
 import signal
 import sys
@@ -34,7 +35,7 @@ import time
 import tomllib
 import traceback
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import CodeType
 from typing import Any
@@ -64,6 +65,8 @@ STAGES = ROOT / "pipeline/stages"
 SESSION = ROOT / "build/mutants/session.sqlite"
 EQUIVALENT = Path(__file__).parent / "equivalent.toml"
 CPU_SECONDS, WALL_SECONDS, BYTES = 240, 3600, 6 << 30
+MUTANTS_EACH = 40
+"""Mutants that one worker tests."""
 
 cosmic_ray.plugins.OPERATOR_PROVIDERS["polars"] = Provider()
 
@@ -353,49 +356,70 @@ def tested(item: WorkItem, source: str, *, steps: str) -> dict[str, str]:
     return {}
 
 
-def child(item: WorkItem, source: str, answer: int, *, steps: str) -> None:
-    """The whole life of a child: it never returns."""
-    resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS + 5))
+def forget(kept: frozenset[str]) -> None:
+    """Unload our modules, but those that were there before: the next import is of the next mutant."""
+    for name in [m for m in sys.modules if m not in kept and m.partition(".")[0] in ("pipeline", "tests")]:
+        del sys.modules[name]
+        parent, _, own = name.rpartition(".")
+        if parent in sys.modules and hasattr(sys.modules[parent], own):
+            delattr(sys.modules[parent], own)
+    sys.meta_path[:] = [finder for finder in sys.meta_path if not isinstance(finder, Mutant)]
+
+
+def work(asked: int, answered: int, items: Mapping[str, WorkItem], *, steps: str) -> None:
+    """The whole life of a worker: it never returns. One mutant after the other, each with its own limit of CPU time."""
     resource.setrlimit(resource.RLIMIT_AS, (BYTES, BYTES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     log = os.open(SESSION.parent / f"log{os.getpid()}", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(log, 1)
     os.dup2(log, 2)
-    told = {"step": "start", "by": "the child failed"}
-    with contextlib.suppress(BaseException):
-        told = tested(item, source, steps=steps)
-    os.write(answer, json.dumps(told).encode())
+    kept = frozenset(sys.modules)
+    lines = os.fdopen(asked)
+    while (line := lines.readline()).strip():
+        used = resource.getrusage(resource.RUSAGE_SELF)
+        limit = int(used.ru_utime + used.ru_stime) + CPU_SECONDS
+        resource.setrlimit(resource.RLIMIT_CPU, (limit, resource.RLIM_INFINITY))
+        job, source = json.loads(line)
+        told = {"step": "start", "by": "the worker failed"}
+        with contextlib.suppress(BaseException):
+            told = tested(items[job], source, steps=steps)
+        os.write(answered, (json.dumps(told) + "\n").encode())
+        forget(kept)
+        os.ftruncate(log, 0)
     os._exit(0)
 
 
-class Running:
-    """A mutant under test."""
+class Worker:
+    """A process that tests mutants, one at a time."""
 
-    def __init__(self, item: WorkItem, source: str, *, steps: str) -> None:
-        self.item, self.source, self.began = item, source, time.monotonic()
-        self.answer, writing = os.pipe()
+    def __init__(self, items: Mapping[str, WorkItem], *, steps: str) -> None:
+        asked, self.ask = os.pipe()
+        self.answer, answered = os.pipe()
+        self.tested = 0
+        self.item: WorkItem | None = None
         self.pid = os.fork()
         if self.pid == 0:
-            child(item, source, writing, steps=steps)
-        os.close(writing)
+            os.close(self.ask)
+            work(asked, answered, items, steps=steps)
+        os.close(asked)
+        os.close(answered)
+
+    def begin(self, item: WorkItem, source: str) -> None:
+        self.item, self.source, self.began = item, source, time.monotonic()
+        self.tested += 1
+        os.write(self.ask, (json.dumps([item.job_id, source]) + "\n").encode())
 
     def result(self) -> WorkResult | None:
         """What came out; None while it runs. Only CPU time counts, so that a machine that was stopped kills no mutant."""
-        done, status = os.waitpid(self.pid, os.WNOHANG)
+        assert self.item is not None
         late = time.monotonic() - self.began > WALL_SECONDS
-        if not done and not late:
+        if not select.select([self.answer], [], [], 0)[0] and not late:
             return None
-        if not done:
-            os.kill(self.pid, signal.SIGKILL)
-            os.waitpid(self.pid, 0)
-        told = json.loads(os.read(self.answer, 65536) or b'{"step": "ended"}')
-        os.close(self.answer)
-        for name in ("tmp", "log"):
-            path = SESSION.parent / f"{name}{self.pid}"
-            shutil.rmtree(path, ignore_errors=True)
-            path.unlink(missing_ok=True)
-        if told.get("step") == "ended":
-            by = os.WTERMSIG(status) if os.WIFSIGNALED(status) else status
+        answer = b"" if late else os.read(self.answer, 65536)
+        if answer:
+            told = json.loads(answer)
+        else:
+            by = self.end()
             told = {
                 "step": "timeout" if late or by in (signal.SIGXCPU, signal.SIGKILL) else "crash",
                 "by": f"signal {by}",
@@ -406,6 +430,31 @@ class Running:
             output=" ".join(told.values()),
             diff="\n".join(changed_lines(self.item, self.source)),
         )
+
+    @property
+    def spent(self) -> bool:
+        """Whether it is gone, or has tested so many that another one should go on."""
+        return self.pid == 0 or self.tested >= MUTANTS_EACH
+
+    def end(self) -> int:
+        """End it, if it has not ended: the signal, or the exit code, that it ended with."""
+        if self.pid == 0:
+            return 0
+        with contextlib.suppress(BrokenPipeError):
+            os.write(self.ask, b"\n")
+        os.close(self.ask)
+        ended, status = os.waitpid(self.pid, os.WNOHANG)
+        if not ended:
+            if time.monotonic() - self.began > WALL_SECONDS:
+                os.kill(self.pid, signal.SIGKILL)
+            status = os.waitpid(self.pid, 0)[1]
+        os.close(self.answer)
+        for name in ("tmp", "log"):
+            path = SESSION.parent / f"{name}{self.pid}"
+            shutil.rmtree(path, ignore_errors=True)
+            path.unlink(missing_ok=True)
+        self.pid = 0
+        return os.WTERMSIG(status) if os.WIFSIGNALED(status) else status
 
 
 def changed_lines(item: WorkItem, source: str) -> list[str]:
@@ -419,33 +468,41 @@ def execute(db: WorkDB, items: list[WorkItem], *, jobs: int, steps: str) -> None
         importlib.import_module(f"pipeline.{name}")
     assert not [m for m in sys.modules if m.startswith("pipeline.stages")], "children would not load the mutated module"
     made_before(items)
+    gc.freeze()
+    by_job = {i.job_id: i for i in items}
     for item in {declares(i): i for i in items}.values():
-        unchanged = Running(item, source_of(item), steps=steps)
+        unchanged = Worker(by_job, steps=steps)
+        unchanged.begin(item, source_of(item))
         while (found := unchanged.result()) is None:
             time.sleep(0.1)
+        unchanged.end()
         if found.test_outcome != TestOutcome.SURVIVED:
             sys.exit(f"the tests fail without any mutation: {found.output}")
-    gc.freeze()
-    waiting, listed_ones, running, done = items[::-1], list[WorkItem](), list[Running](), 0
-    known = equivalents()
-    while waiting or listed_ones or running:
-        while (waiting or listed_ones) and len(running) < jobs:
+    known, listed_ones, waiting = equivalents(), list[WorkItem](), items[::-1]
+    idle, busy, done = list[Worker](), list[Worker](), 0
+    while waiting or listed_ones or busy:
+        while (waiting or listed_ones) and len(busy) < jobs:
             item = (waiting or listed_ones).pop()
             source = mutated(item)
             if waiting and (module_of(item), added_line("\n".join(changed_lines(item, source)))) in known:
                 listed_ones.append(item)  # it will survive every step, and waits for the others
                 continue
-            running.append(Running(item, source, steps=steps))
+            busy.append(idle.pop() if idle else Worker(by_job, steps=steps))
+            busy[-1].begin(item, source)
         time.sleep(0.02)
-        for one in list(running):
-            if result := one.result():
-                running.remove(one)
-                db.set_result(one.item.job_id, result)
+        for one in list(busy):
+            if (result := one.result()) and (item := one.item):
+                busy.remove(one)
+                db.set_result(item.job_id, result)
                 done += 1
                 took = time.monotonic() - one.began
-                print(
-                    f"{done}/{len(items)} {took:.1f}s {module_of(one.item)} {result.output or 'SURVIVED'}", flush=True
-                )
+                print(f"{done}/{len(items)} {took:.1f}s {module_of(item)} {result.output or 'SURVIVED'}", flush=True)
+                if one.spent:
+                    one.end()
+                else:
+                    idle.append(one)
+    for one in idle:
+        one.end()
 
 
 # ---------------------------------------------------------------- what came out
