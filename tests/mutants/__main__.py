@@ -104,6 +104,7 @@ STEPS: dict[str, list[str]] = {
     "golden": ["tests/test_golden.py", "tests/test_dictionary.py"],
     "models": [],  # tests/mutants/batches.py
     "declarations": [EXPLAIN, "-k", "says_how or found_somewhere or symbols_come"],
+    "columns": [f"{EXPLAIN}::test_every_column_of_every_row_is_what_is_declared_of_it"],
     "explain": [
         f"{EXPLAIN}::test_of_several_ways_to_a_number_the_explanation_takes_its_own",
         f"{EXPLAIN}::test_rows_of_every_kind_of_source_and_stream_can_be_computed_again",
@@ -115,9 +116,9 @@ STEPS: dict[str, list[str]] = {
 """What follows the tests of the module's own (`tests/stages/x/test_y.py` for `pipeline/stages/x/y.py`) and of its family."""
 FIRST = ["own", "models"]
 """The steps that take seconds."""
-WHOLE_MODELS = ["repartition"]
-"""Stages whose own tests run whole models too; the random ones are faster there."""
-LATER = ["golden", "declarations", "explain", "family"]
+WHOLE_MODELS = [f"repartition/{name}.py" for name in ("footprint", "job", "server", "storage")]
+"""Stages whose own tests run whole models; the random ones are faster there."""
+LATER = ["columns", "golden", "declarations", "explain", "family"]
 """The steps for what survived those: some functions, and most of what stands outside of functions, only explanations read."""
 BATCHES = SESSION.parent / "batches"
 """The random whole models of tests/test_properties.py, in folders."""
@@ -296,12 +297,13 @@ def steps_of(item: WorkItem, chosen: str) -> dict[str, list[str]]:
     own = family / f"test_{module.name}"
     own_tests = [*([str(own)] if own.exists() else []), "tests/stages/test_order.py"]
     every = {"own": own_tests, "family": [str(family)], **STEPS}
-    first = FIRST[::-1] if module.parent.name in WHOLE_MODELS else FIRST
+    first = FIRST[::-1] if module_of(item) in WHOLE_MODELS else FIRST
+    quick = first if module.parent.name == "repartition" and first == FIRST else first[:1]
     later = LATER
     if declares(item):
         every = {"declared": [], **every}
-        first, later = ["declared", "declarations"], ["explain"]
-    wanted = {"all": list(every), "quick": first[:1], "first": first, "later": later, "": [*first, *later]}[chosen]
+        first, quick, later = ["declared", "declarations"], ["declared"], ["explain"]
+    wanted = {"all": list(every), "quick": quick, "first": first, "later": later, "": [*first, *later]}[chosen]
     return {name: every[name] for name in wanted if name in every}
 
 

@@ -29,6 +29,12 @@ def test_demand_below_one_counts_like_any_other():
     assert found == pytest.approx([1 / 2 * (1 / 0.75), 1 / 2 * (1 / 0.75 + 1 / 0.5)])
 
 
+def test_a_part_of_an_instance_needs_the_whole_of_it():
+    # instance 1 is needed in both hours, with a demand of 4, instance 2 in the last alone
+    found = hours.tier_rate(server([1, 3], [0.5, 1.5], 2))
+    assert found == pytest.approx([1 / 2 * (1 / 4), 1 / 2 * (1 / 4 + 1 / 3)])
+
+
 def test_instances_above_the_peak_are_paid_by_the_whole_period():
     assert hours.tier_rate(server([2, 6], [1, 1], 10)) == pytest.approx([1 / 8, 1 / 8])
 
@@ -108,3 +114,13 @@ def test_the_hours_of_a_server_are_in_their_order_whatever_the_order_of_the_rows
         attribution_key="weight",
     )
     assert_table(made, "| server_id | start | weight_sum | load_per_demand |\n| web | 00:00 | [1, 2] | [1/1, 6/2] |")
+
+
+def test_with_the_key_binding_the_base_consumption_of_services_counts_of_the_resource_that_binds():
+    rows = frame("""
+        | compute_binds | raw_nb_of_instances | services_compute_demand | services_ram_demand | base_compute_demand | base_ram_demand | nb_of_instances | job_volume |
+        |             1 |                   3 |                       1 |                  10 |                   2 |              20 |               4 |          5 |
+        |             0 |                   3 |                       1 |                  10 |                   2 |              20 |               4 |          5 |
+    """)
+    found = rows.select(demand=hours.binding_demand_sum(), rate=hours.base_demand_rate())
+    assert_table(found, "| demand | rate |\n| 3 + 1 | 2 * 4/5 |\n| 3 + 10 | 20 * 4/5 |")
