@@ -269,9 +269,12 @@ class Mutant(importlib.machinery.SourceFileLoader, importlib.abc.MetaPathFinder)
 
 
 class FirstFailure:
-    """What failed first: a test, or the import of one."""
+    """What failed first: a test, or the import of one. Tests that run no whole model go first."""
 
     told = ""
+
+    def pytest_collection_modifyitems(self, items: list[Any]) -> None:
+        items.sort(key=lambda test: "tmp_path" in test.fixturenames)
 
     def pytest_runtest_logreport(self, report: Any) -> None:
         if report.failed and not self.told:
