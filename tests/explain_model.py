@@ -106,12 +106,14 @@ TABLES = {
         container_id,hour,fabrication_weight,usage_weight
         nightly,2025-03-30T02:00:00Z,2,20
         nightly,2025-03-30T03:00:00Z,3,30
+        closed,2025-03-30T02:00:00Z,0,0
     """,
     "occurrences": """
         job_id,usage_pattern_id,container_id,hour,occurrences
         batch,paris,nightly,2025-03-30T02:00:00Z,3
         batch,paris,nightly,2025-03-30T05:00:00Z,1
         batch,paris,weekend,2025-03-30T02:00:00Z,2
+        batch,paris,closed,2025-03-30T02:00:00Z,1
         search,paris,home,2025-03-30T03:00:00Z,5
     """,
     "job_runs": """

@@ -7,15 +7,17 @@
 
 Cosmic-ray lists the mutants, makes them and keeps the results (so `cr-html build/mutants/session.sqlite` works too); this module
 runs them. Starting Python with Polars takes longer than most of the tests, so one process that has loaded the libraries, and has run
-nothing of Polars yet, is forked per mutant; the child takes the mutated module from memory, and no file is ever changed. It runs
-STEPS until a test fails. A session goes on where it was left; `--again survived --steps all` tries
-every step on what is left.
+nothing of Polars yet, is forked; its children take one mutated module after the other from memory, load all our modules anew for each, and
+run STEPS until a test fails; no file is ever changed. Two of the steps are tests without pytest, on what was made once: the random whole
+models ten in a folder (batches.py), and the columns that are declared otherwise than they come out (tests/declared.py), for what only
+explanations read. A session goes on where it was left; `--again survived --steps all` tries every step on what is left.
 """
 
 import argparse
 import ast
 import contextlib
 import difflib
+import functools
 import gc
 import importlib
 import importlib.abc
@@ -25,13 +27,15 @@ import json
 import os
 import random
 import resource
+import select
 import shutil
 import signal
 import sys
 import time
 import tomllib
+import traceback
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import CodeType
 from typing import Any
@@ -61,6 +65,8 @@ STAGES = ROOT / "pipeline/stages"
 SESSION = ROOT / "build/mutants/session.sqlite"
 EQUIVALENT = Path(__file__).parent / "equivalent.toml"
 CPU_SECONDS, WALL_SECONDS, BYTES = 240, 3600, 6 << 30
+MUTANTS_EACH = 40
+"""Mutants that one worker tests."""
 
 cosmic_ray.plugins.OPERATOR_PROVIDERS["polars"] = Provider()
 
@@ -90,12 +96,15 @@ OPTIONS = [
     "-m",
     "not deep",
     "--hypothesis-seed=1",
+    "-o",
+    "timeout=0",  # wall time, which says nothing of a process that others may stop
 ]
 EXPLAIN = "tests/test_explain.py"
 STEPS: dict[str, list[str]] = {
     "golden": ["tests/test_golden.py", "tests/test_dictionary.py"],
-    "models": ["tests/test_properties.py", "-k", "agree_with_the_naive_reference"],
+    "models": [],  # tests/mutants/batches.py
     "declarations": [EXPLAIN, "-k", "says_how or found_somewhere or symbols_come"],
+    "columns": [f"{EXPLAIN}::test_every_column_of_every_row_is_what_is_declared_of_it"],
     "explain": [
         f"{EXPLAIN}::test_of_several_ways_to_a_number_the_explanation_takes_its_own",
         f"{EXPLAIN}::test_rows_of_every_kind_of_source_and_stream_can_be_computed_again",
@@ -107,12 +116,16 @@ STEPS: dict[str, list[str]] = {
 """What follows the tests of the module's own (`tests/stages/x/test_y.py` for `pipeline/stages/x/y.py`) and of its family."""
 FIRST = ["own", "models"]
 """The steps that take seconds."""
-WHOLE_MODELS = ["repartition"]
-"""Stages whose own tests run whole models too; the random ones are faster there."""
-LATER = ["golden", "declarations", "explain", "family"]
+WHOLE_MODELS = [f"repartition/{name}.py" for name in ("footprint", "job", "server", "storage")]
+"""Stages whose own tests run whole models; the random ones are faster there."""
+LATER = ["columns", "golden", "declarations", "explain", "family"]
 """The steps for what survived those: some functions, and most of what stands outside of functions, only explanations read."""
-EXAMPLES = "5"
-"""Random whole models in the step `models`, always the same ones."""
+BATCHES = SESSION.parent / "batches"
+"""The random whole models of tests/test_properties.py, in folders."""
+RUNS = SESSION.parent / "declared"
+"""Runs of the model of tests/explain_model.py by each attribution key, made once: what only explanations read changes no run."""
+KEYS = ("weight", "binding")
+SAYS = {"Lineage", "Row", "At", "Made", "Total", "Box", "Rule", "same"}
 
 
 # ---------------------------------------------------------------- which mutants
@@ -175,6 +188,29 @@ def between_values(item: WorkItem, source: str) -> bool:
     )
 
 
+def declares(item: WorkItem) -> bool:
+    """Whether the mutant stands in what a stage only declares, and only explanations read."""
+    if module_of(item) == "lineage.py":
+        return True
+    at = spec(item).start_pos[0]
+    for node in parsed(spec(item).module_path).body:
+        if node.lineno <= at <= (node.end_lineno or 0):
+            if isinstance(node, ast.FunctionDef):
+                return node.returns is not None and not SAYS.isdisjoint(names_in(node.returns))
+            private = isinstance(node, ast.Assign) and ast.unparse(node.targets[0]).startswith(("_", "(_"))
+            return private or not SAYS.isdisjoint(names_in(node))
+    return False
+
+
+@functools.cache
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(Path(path).read_text(encoding="utf-8"))
+
+
+def names_in(node: ast.AST) -> set[str]:
+    return {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
+
+
 def no_number(item: WorkItem, source: str) -> str:
     """Why the mutant is left out: it cannot change a value, or can only fail at once."""
     provider, name = spec(item).operator_name.split("/")
@@ -233,9 +269,12 @@ class Mutant(importlib.machinery.SourceFileLoader, importlib.abc.MetaPathFinder)
 
 
 class FirstFailure:
-    """What failed first: a test, or the import of one."""
+    """What failed first: a test, or the import of one. Tests that run no whole model go first."""
 
     told = ""
+
+    def pytest_collection_modifyitems(self, items: list[Any]) -> None:
+        items.sort(key=lambda test: "tmp_path" in test.fixturenames)
 
     def pytest_runtest_logreport(self, report: Any) -> None:
         if report.failed and not self.told:
@@ -246,17 +285,64 @@ class FirstFailure:
             self.told = f"import {report.nodeid}"
 
 
+def otherwise() -> str:
+    """In the child: the first of BATCHES that comes to something else."""
+    try:
+        from tests.mutants.batches import difference
+    except Exception as error:  # noqa: BLE001
+        return repr(error)[:200]
+    return difference(BATCHES)
+
+
 def steps_of(item: WorkItem, chosen: str) -> dict[str, list[str]]:
     module = Path(module_of(item))
     family = ROOT / "tests/stages" / module.parent
     own = family / f"test_{module.name}"
     own_tests = [*([str(own)] if own.exists() else []), "tests/stages/test_order.py"]
     every = {"own": own_tests, "family": [str(family)], **STEPS}
-    first = FIRST[::-1] if module.parent.name in WHOLE_MODELS else FIRST
-    if not spec(item).definition_name:
-        first = ["own", "declarations"]
-    wanted = {"all": list(every), "first": first, "later": LATER, "": [*first, *LATER]}[chosen]
+    first = FIRST[::-1] if module_of(item) in WHOLE_MODELS else FIRST
+    quick = first if module.parent.name == "repartition" and first == FIRST else first[:1]
+    later = LATER
+    if declares(item):
+        every = {"declared": [], **every}
+        first, quick, later = ["declared", "declarations"], ["declared"], ["explain"]
+    wanted = {"all": list(every), "quick": quick, "first": first, "later": later, "": [*first, *later]}[chosen]
     return {name: every[name] for name in wanted if name in every}
+
+
+def made_before(items: Sequence[WorkItem]) -> None:
+    """Make RUNS and BATCHES in a child: children of one that has run Polars would wait for ever for its threads."""
+    if pid := os.fork():
+        if os.waitpid(pid, 0)[1]:
+            sys.exit("what the mutants are held against cannot be made")
+        return
+    try:
+        from pipeline import run, settings
+        from tests.explain_model import write_model
+        from tests.mutants import batches
+
+        if any(declares(i) for i in items):
+            shutil.rmtree(RUNS, ignore_errors=True)
+            for key in KEYS:
+                run.run(write_model(RUNS / "model"), RUNS / key, settings.load(None, {"attribution_key": key}))
+        if not all(declares(i) for i in items):
+            batches.make(BATCHES)
+    except BaseException:  # noqa: BLE001  (the child must not go on as the parent)
+        traceback.print_exc()
+        os._exit(1)
+    os._exit(0)
+
+
+def undeclared() -> str:
+    """In the child, the tests of tests/test_explain.py that every column of every row is what is declared of it, and nothing 0; what is not."""
+    try:
+        from tests.declared import NOTHING, differences, values_of
+
+        if found := next((n for n in NOTHING if set(values_of(RUNS / KEYS[0] / "current", n).values()) != {0.0}), ""):
+            return found
+        return next((found for key in KEYS for found in differences(RUNS / key / "current")), "").partition(":")[0]
+    except Exception as error:  # noqa: BLE001  (a declaration that cannot be followed, whatever comes of it)
+        return repr(error)[:200]
 
 
 def tested(item: WorkItem, source: str, *, steps: str) -> dict[str, str]:
@@ -264,59 +350,81 @@ def tested(item: WorkItem, source: str, *, steps: str) -> dict[str, str]:
     sys.meta_path.insert(0, Mutant(Path(spec(item).module_path), source))
     scratch = SESSION.parent / f"tmp{os.getpid()}"
     for name, arguments in steps_of(item, steps).items():
+        if not arguments:
+            if found := {"declared": undeclared, "models": otherwise}[name]():
+                return {"step": name, "by": found}
+            continue
         seen = FirstFailure()
-        os.environ.update(
-            {"WATTROW_EXAMPLES": EXAMPLES} if name == "models" else {}
-        )  # test_properties takes it out again
         code = pytest.main([*OPTIONS, f"--basetemp={scratch}", *arguments], plugins=[seen])
         if code != pytest.ExitCode.OK:
             return {"step": name, "by": seen.told or str(code)}
     return {}
 
 
-def child(item: WorkItem, source: str, answer: int, *, steps: str) -> None:
-    """The whole life of a child: it never returns."""
-    resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS + 5))
+def forget(kept: frozenset[str]) -> None:
+    """Unload our modules, but those that were there before: the next import is of the next mutant."""
+    for name in [m for m in sys.modules if m not in kept and m.partition(".")[0] in ("pipeline", "tests")]:
+        del sys.modules[name]
+        parent, _, own = name.rpartition(".")
+        if parent in sys.modules and hasattr(sys.modules[parent], own):
+            delattr(sys.modules[parent], own)
+    sys.meta_path[:] = [finder for finder in sys.meta_path if not isinstance(finder, Mutant)]
+
+
+def work(asked: int, answered: int, items: Mapping[str, WorkItem], *, steps: str) -> None:
+    """The whole life of a worker: it never returns. One mutant after the other, each with its own limit of CPU time."""
     resource.setrlimit(resource.RLIMIT_AS, (BYTES, BYTES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     log = os.open(SESSION.parent / f"log{os.getpid()}", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(log, 1)
     os.dup2(log, 2)
-    told = {"step": "start", "by": "the child failed"}
-    with contextlib.suppress(BaseException):
-        told = tested(item, source, steps=steps)
-    os.write(answer, json.dumps(told).encode())
+    kept = frozenset(sys.modules)
+    lines = os.fdopen(asked)
+    while (line := lines.readline()).strip():
+        used = resource.getrusage(resource.RUSAGE_SELF)
+        limit = int(used.ru_utime + used.ru_stime) + CPU_SECONDS
+        resource.setrlimit(resource.RLIMIT_CPU, (limit, resource.RLIM_INFINITY))
+        job, source = json.loads(line)
+        told = {"step": "start", "by": "the worker failed"}
+        with contextlib.suppress(BaseException):
+            told = tested(items[job], source, steps=steps)
+        os.write(answered, (json.dumps(told) + "\n").encode())
+        forget(kept)
+        os.ftruncate(log, 0)
     os._exit(0)
 
 
-class Running:
-    """A mutant under test."""
+class Worker:
+    """A process that tests mutants, one at a time."""
 
-    def __init__(self, item: WorkItem, source: str, *, steps: str) -> None:
-        self.item, self.began = item, time.monotonic()
-        self.answer, writing = os.pipe()
+    def __init__(self, items: Mapping[str, WorkItem], *, steps: str) -> None:
+        asked, self.ask = os.pipe()
+        self.answer, answered = os.pipe()
+        self.tested = 0
+        self.item: WorkItem | None = None
         self.pid = os.fork()
         if self.pid == 0:
-            child(item, source, writing, steps=steps)
-        os.close(writing)
+            os.close(self.ask)
+            work(asked, answered, items, steps=steps)
+        os.close(asked)
+        os.close(answered)
+
+    def begin(self, item: WorkItem, source: str) -> None:
+        self.item, self.source, self.began = item, source, time.monotonic()
+        self.tested += 1
+        os.write(self.ask, (json.dumps([item.job_id, source]) + "\n").encode())
 
     def result(self) -> WorkResult | None:
         """What came out; None while it runs. Only CPU time counts, so that a machine that was stopped kills no mutant."""
-        done, status = os.waitpid(self.pid, os.WNOHANG)
+        assert self.item is not None
         late = time.monotonic() - self.began > WALL_SECONDS
-        if not done and not late:
+        if not select.select([self.answer], [], [], 0)[0] and not late:
             return None
-        if not done:
-            os.kill(self.pid, signal.SIGKILL)
-            os.waitpid(self.pid, 0)
-        told = json.loads(os.read(self.answer, 65536) or b'{"step": "ended"}')
-        os.close(self.answer)
-        for name in ("tmp", "log"):
-            path = SESSION.parent / f"{name}{self.pid}"
-            shutil.rmtree(path, ignore_errors=True)
-            path.unlink(missing_ok=True)
-        if told.get("step") == "ended":
-            by = os.WTERMSIG(status) if os.WIFSIGNALED(status) else status
+        answer = b"" if late else os.read(self.answer, 65536)
+        if answer:
+            told = json.loads(answer)
+        else:
+            by = self.end()
             told = {
                 "step": "timeout" if late or by in (signal.SIGXCPU, signal.SIGKILL) else "crash",
                 "by": f"signal {by}",
@@ -325,12 +433,37 @@ class Running:
             worker_outcome=WorkerOutcome.NORMAL,
             test_outcome=TestOutcome.KILLED if told else TestOutcome.SURVIVED,
             output=" ".join(told.values()),
-            diff="\n".join(changed_lines(self.item)),
+            diff="\n".join(changed_lines(self.item, self.source)),
         )
 
+    @property
+    def spent(self) -> bool:
+        """Whether it is gone, or has tested so many that another one should go on."""
+        return self.pid == 0 or self.tested >= MUTANTS_EACH
 
-def changed_lines(item: WorkItem) -> list[str]:
-    before, after = source_of(item).splitlines(), mutated(item).splitlines()
+    def end(self) -> int:
+        """End it, if it has not ended: the signal, or the exit code, that it ended with."""
+        if self.pid == 0:
+            return 0
+        with contextlib.suppress(BrokenPipeError):
+            os.write(self.ask, b"\n")
+        os.close(self.ask)
+        ended, status = os.waitpid(self.pid, os.WNOHANG)
+        if not ended:
+            if time.monotonic() - self.began > WALL_SECONDS:
+                os.kill(self.pid, signal.SIGKILL)
+            status = os.waitpid(self.pid, 0)[1]
+        os.close(self.answer)
+        for name in ("tmp", "log"):
+            path = SESSION.parent / f"{name}{self.pid}"
+            shutil.rmtree(path, ignore_errors=True)
+            path.unlink(missing_ok=True)
+        self.pid = 0
+        return os.WTERMSIG(status) if os.WIFSIGNALED(status) else status
+
+
+def changed_lines(item: WorkItem, source: str) -> list[str]:
+    before, after = source_of(item).splitlines(), source.splitlines()
     return [line for line in difflib.unified_diff(before, after, lineterm="", n=0) if line[:3] not in ("---", "+++")]
 
 
@@ -339,28 +472,42 @@ def execute(db: WorkDB, items: list[WorkItem], *, jobs: int, steps: str) -> None
     for name in ("tables", "series", "civil_time"):
         importlib.import_module(f"pipeline.{name}")
     assert not [m for m in sys.modules if m.startswith("pipeline.stages")], "children would not load the mutated module"
-    for item in {bool(spec(i).definition_name): i for i in items}.values():
-        unchanged = Running(item, source_of(item), steps=steps)
+    made_before(items)
+    gc.freeze()
+    by_job = {i.job_id: i for i in items}
+    for item in {declares(i): i for i in items}.values():
+        unchanged = Worker(by_job, steps=steps)
+        unchanged.begin(item, source_of(item))
         while (found := unchanged.result()) is None:
             time.sleep(0.1)
+        unchanged.end()
         if found.test_outcome != TestOutcome.SURVIVED:
             sys.exit(f"the tests fail without any mutation: {found.output}")
-    gc.freeze()
-    waiting, running, done = items[::-1], list[Running](), 0
-    while waiting or running:
-        while waiting and len(running) < jobs:
-            item = waiting.pop()
-            running.append(Running(item, mutated(item), steps=steps))
+    known, listed_ones, waiting = equivalents(), list[WorkItem](), items[::-1]
+    idle, busy, done = list[Worker](), list[Worker](), 0
+    while waiting or listed_ones or busy:
+        while (waiting or listed_ones) and len(busy) < jobs:
+            item = (waiting or listed_ones).pop()
+            source = mutated(item)
+            if waiting and (module_of(item), added_line("\n".join(changed_lines(item, source)))) in known:
+                listed_ones.append(item)  # it will survive every step, and waits for the others
+                continue
+            busy.append(idle.pop() if idle else Worker(by_job, steps=steps))
+            busy[-1].begin(item, source)
         time.sleep(0.02)
-        for one in list(running):
-            if result := one.result():
-                running.remove(one)
-                db.set_result(one.item.job_id, result)
+        for one in list(busy):
+            if (result := one.result()) and (item := one.item):
+                busy.remove(one)
+                db.set_result(item.job_id, result)
                 done += 1
                 took = time.monotonic() - one.began
-                print(
-                    f"{done}/{len(items)} {took:.1f}s {module_of(one.item)} {result.output or 'SURVIVED'}", flush=True
-                )
+                print(f"{done}/{len(items)} {took:.1f}s {module_of(item)} {result.output or 'SURVIVED'}", flush=True)
+                if one.spent:
+                    one.end()
+                else:
+                    idle.append(one)
+    for one in idle:
+        one.end()
 
 
 # ---------------------------------------------------------------- what came out
@@ -373,7 +520,9 @@ def equivalents() -> dict[tuple[str, str], str]:
 
 
 def added_line(diff: str) -> str:
-    return " ".join(" ".join(line[1:] for line in diff.splitlines() if line.startswith("+")).split())
+    """The changed line as it stands in the module; where lines are only left out, those, behind a minus."""
+    added = [line[1:] for line in diff.splitlines() if line.startswith("+")]
+    return " ".join(" ".join(added or [line for line in diff.splitlines() if line.startswith("-")]).split())
 
 
 def verdicts(db: WorkDB) -> Iterator[tuple[WorkItem, str, WorkResult | None]]:
@@ -424,14 +573,20 @@ def main() -> None:
     options.add_argument("--only", default="", help="part of the module's path, or several with commas")
     options.add_argument("--leave", default="", help="modules not to run, in the same way")
     options.add_argument(
-        "--part", default="", choices=["", "functions", "declarations"], help="those within functions, or outside"
+        "--part",
+        default="",
+        choices=["", "functions", "declarations"],
+        help="what is computed, or what explanations read",
     )
     options.add_argument("--sample", type=int, help="how many mutants, of all")
     options.add_argument("--seed", type=int, default=7)
     options.add_argument("--jobs", type=int, default=1)
     options.add_argument("--again", default="", choices=["", "survived", "timeout"], help="run these once more")
     options.add_argument(
-        "--steps", default="", choices=["", "first", "later", "all"], help="without it the first and the later ones"
+        "--steps",
+        default="",
+        choices=["", "quick", "first", "later", "all"],
+        help="without it the first and the later ones",
     )
     options.add_argument("--report", action="store_true")
     given = options.parse_args()
@@ -449,7 +604,7 @@ def main() -> None:
 
         chosen = [i for i in eligible if i.job_id in wanted and not named(i, given.leave)]
         if given.part:
-            chosen = [i for i in chosen if bool(spec(i).definition_name) == (given.part == "functions")]
+            chosen = [i for i in chosen if declares(i) == (given.part == "declarations")]
         execute(db, [i for i in chosen if not given.only or named(i, given.only)], jobs=given.jobs, steps=given.steps)
     report(db, survivors=True)
 

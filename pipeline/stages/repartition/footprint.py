@@ -439,7 +439,7 @@ TRANSFER = Lineage(
 _OWN = ("source_kind", "source_id", "phase", "stream", "job_id", "container_id", "usage_pattern_id")
 _WHO = same("job_id", "container_id", "usage_pattern_id")
 _SERVER_HOUR, _STORAGE_HOUR = {"server_id": "source_id", "hour": "hour"}, {"storage_id": "source_id", "hour": "hour"}
-_OF_SERVER, _OF_STORAGE = col.source_kind == "server", col.source_kind == "storage"
+_OF_SERVER = col.source_kind == "server"
 _FIXED, _MADE = col.server_type == "on-premise", col.phase == "manufacturing"
 _NOBODY = col.stream == "unallocated"
 _OF_DEVICE = Row(

@@ -1,6 +1,7 @@
 """need.run: what observed runs held and how long they waited, each hour."""
 
 import polars as pl
+import pytest
 
 from pipeline.stages.need import run
 from tests.frames import assert_table, frame, given
@@ -253,27 +254,28 @@ def test_a_run_that_ends_on_the_hour_is_not_under_way_in_the_next_where_another_
     )
 
 
-def test_pieces_that_end_on_the_hour_or_take_no_time_count_no_run_off():
+@pytest.mark.parametrize("day", ["", "+1826 "])  # in 2030 hours times 1/3,600,000 ms come out whole, in 2025 just below
+def test_pieces_that_end_on_the_hour_or_take_no_time_count_no_run_off(day: str):
     pieces = given(
         "job_run_intervals",
-        """
-        | run_id | interval_no | started_at | ended_at |
-        | a      |           0 | 00:30      | 01:00    |
-        | a      |           1 | 01:15      | 01:30    |
-        | a      |           2 | 02:00      | 02:00    |
-        | a      |           3 | 02:15      | 02:45    |
+        f"""
+        | run_id | interval_no | started_at | ended_at   |
+        | a      |           0 | {day}00:30 | {day}01:00 |
+        | a      |           1 | {day}01:15 | {day}01:30 |
+        | a      |           2 | {day}02:00 | {day}02:00 |
+        | a      |           3 | {day}02:15 | {day}02:45 |
     """,
     )
-    made = runs("""
-        | run_id | source | server_id | application | project | user | submitted_at | started_at | ended_at | cpu_cores |
-        | a      | slurm  | node      | fold        | lab     | ann  | 00:00        | 00:30      | 02:45    |         4 |
+    made = runs(f"""
+        | run_id | source | server_id | application | project | user | submitted_at | started_at | ended_at   | cpu_cores |
+        | a      | slurm  | node      | fold        | lab     | ann  | {day}00:00   | {day}00:30 | {day}02:45 |         4 |
     """, pieces)  # fmt: skip
     assert_table(
         made,
-        """
-        | hour  | runs_started | runs_running | runs_ended | core_hours | wait_hours |
-        | 00:00 |            1 |            1 |          0 |    4 * 1/2 |        1/2 |
-        | 01:00 |            0 |            1 |          0 |    4 * 1/4 |          0 |
-        | 02:00 |            0 |            1 |          1 |    4 * 1/2 |          0 |
+        f"""
+        | hour       | runs_started | runs_running | runs_ended | core_hours | wait_hours |
+        | {day}00:00 |            1 |            1 |          0 |    4 * 1/2 |        1/2 |
+        | {day}01:00 |            0 |            1 |          0 |    4 * 1/4 |          0 |
+        | {day}02:00 |            0 |            1 |          1 |    4 * 1/2 |          0 |
     """,
     )

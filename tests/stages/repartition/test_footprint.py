@@ -300,3 +300,39 @@ def test_a_storage_s_baseline_is_by_use_and_by_heads_where_nobody_ever_runs():
     assert_table(
         jobs.select("total", share=footprint.baseline_job_share()), "| total | share |\n| 12 | 6/12 |\n| 0 | 1/4 |"
     )
+
+
+def test_a_day_has_the_sum_of_its_hours_for_every_cell():
+    series = frame("""
+        | job_id | start    | load         |
+        | get    | 22:00    | [1, 2, 4, 8] |
+        | put    | 22:00    | [1, 0, 0, 3] |
+        | now    | +1 00:00 | [5]          |
+    """)
+    assert_table(footprint.by_grain(series, ["load"], "day"), """
+        | job_id | hour     | load  |
+        | get    | 00:00    | 1 + 2 |
+        | get    | +1 00:00 | 4 + 8 |
+        | put    | 00:00    | 1 + 0 |
+        | put    | +1 00:00 | 0 + 3 |
+        | now    | +1 00:00 | 5     |
+    """)  # fmt: skip
+
+
+def test_a_cell_that_pauses_has_its_share_for_all_its_stretches():
+    demanding = frame("""
+        | job_id | server_id | container_id | usage_pattern_id | server_type | start | size | demand |
+        | fold   | node      | ann          | lab              | on-premise  | 00:00 |    1 | [1]    |
+        | fold   | node      | ann          | lab              | on-premise  | 02:00 |    3 | [3]    |
+        | sort   | node      | bob          | lab              | on-premise  | 00:00 |   12 | [12]   |
+    """)
+    series = frame("""
+        | server_id | start | provision_rate     | any_demand |
+        | node      | 00:00 | [1/16, 1/16, 1/16] | true       |
+    """)
+    jobs = frame("| server_id | number_of_jobs |\n| node | 2 |")
+    assert_table(footprint.constant_shares(demanding, series, jobs), """
+        | job_id | container_id | constant_share |
+        | fold   | ann          | (1 + 3) / 16   |
+        | sort   | bob          | 12 / 16        |
+    """)  # fmt: skip

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from pipeline.stages.repartition import hours
+from tests.frames import assert_table, frame, given
 
 
 def server(demand: list[float], raw: list[float], instances: float):
@@ -21,6 +22,18 @@ def test_by_binding_every_instance_is_paid_by_the_hours_that_need_it():
     assert hours.tier_rate(*server([1, 0, 3], [1, 0, 3], 3)) == pytest.approx(
         [1 / 3 * (1 / 4), 0, 1 / 3 * (1 / 4 + 1 / 3 + 1 / 3)]
     )
+
+
+def test_demand_below_one_counts_like_any_other():
+    # instance 1 is needed in both hours, for 3/4 in all, instance 2 in the last alone
+    found = hours.tier_rate(server([0.25, 0.5], [1, 2], 2))
+    assert found == pytest.approx([1 / 2 * (1 / 0.75), 1 / 2 * (1 / 0.75 + 1 / 0.5)])
+
+
+def test_a_part_of_an_instance_needs_the_whole_of_it():
+    # instance 1 is needed in both hours, with a demand of 4, instance 2 in the last alone
+    found = hours.tier_rate(server([1, 3], [0.5, 1.5], 2))
+    assert found == pytest.approx([1 / 2 * (1 / 4), 1 / 2 * (1 / 4 + 1 / 3)])
 
 
 def test_instances_above_the_peak_are_paid_by_the_whole_period():
@@ -50,3 +63,65 @@ def test_a_peak_of_very_many_instances_takes_no_more_room_than_its_hours():
     # tiers 1 to 4 have all the demand, 16; those up to 4e12 that of the peak, 8
     rates = hours.tier_rate(*server([8, 8], [4, 4e12], 4e12))
     assert rates == pytest.approx([4 / 16 / 4e12, (4 / 16 + (4e12 - 4) / 8) / 4e12])
+
+
+def test_carbon_per_demand_is_none_where_nobody_demands():
+    rows = frame("""
+        | demand_sum | fabrication | idle | load |
+        |          4 |           2 |    1 |    8 |
+        |          0 |           2 |    1 |    8 |
+    """)
+    found = rows.select(
+        fabrication=hours.fabrication_per_demand(), idle=hours.idle_per_demand(), load=hours.load_per_demand()
+    )
+    assert_table(found, "| fabrication | idle | load |\n| 2/4 | 1/4 | 8/4 |\n| 0 | 0 | 0 |")
+
+
+def test_base_consumption_weighs_by_the_whole_instance_and_demands_of_what_is_left_of_it():
+    rows = frame("""
+        | base_compute_consumption | base_ram_consumption | compute | ram | available_compute_per_instance | available_ram_per_instance |
+        |                        1 |                    4 |       4 |  16 |                              3 |                         11 |
+    """)
+    found = rows.select(weight=hours.base_weight(), compute=hours.base_compute_demand(), ram=hours.base_ram_demand())
+    assert_table(found, "| weight | compute | ram |\n| 1/4 + 4/16 | 1/3 | 4/11 |")
+
+
+def test_the_hours_of_a_server_are_in_their_order_whatever_the_order_of_the_rows():
+    needs = given(
+        "need.server",
+        "| server_id | hour | ram_need | compute_need |\n| web | 01:00 | 0 | 2 |\n| web | 00:00 | 0 | 1 |",
+    )
+    instances = given(
+        "instances.server",
+        "| server_id | hour | raw_nb_of_instances | nb_of_instances |\n| web | 01:00 | 2 | 2 |\n| web | 00:00 | 1 | 1 |",
+    )
+    energy = given(
+        "energy.server",
+        "| server_id | hour | load_energy | carbon_intensity |\n| web | 00:00 | 1 | 1000 |\n| web | 01:00 | 6 | 1000 |",
+    )
+    servers = given("servers", "| server_id | compute | ram |\n| web | 1 | 1 |")
+    capacity = given(
+        "instances.capacity",
+        "| server_id | available_ram_per_instance | available_compute_per_instance |\n| web | 1 | 1 |",
+    )
+    made, _ = hours.of_servers(
+        needs,
+        instances,
+        energy,
+        given("need.service"),
+        given("derived.service"),
+        servers,
+        capacity,
+        attribution_key="weight",
+    )
+    assert_table(made, "| server_id | start | weight_sum | load_per_demand |\n| web | 00:00 | [1, 2] | [1/1, 6/2] |")
+
+
+def test_with_the_key_binding_the_base_consumption_of_services_counts_of_the_resource_that_binds():
+    rows = frame("""
+        | compute_binds | raw_nb_of_instances | services_compute_demand | services_ram_demand | base_compute_demand | base_ram_demand | nb_of_instances | job_volume |
+        |             1 |                   3 |                       1 |                  10 |                   2 |              20 |               4 |          5 |
+        |             0 |                   3 |                       1 |                  10 |                   2 |              20 |               4 |          5 |
+    """)
+    found = rows.select(demand=hours.binding_demand_sum(), rate=hours.base_demand_rate())
+    assert_table(found, "| demand | rate |\n| 3 + 1 | 2 * 4/5 |\n| 3 + 10 | 20 * 4/5 |")
