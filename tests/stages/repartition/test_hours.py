@@ -26,13 +26,13 @@ def test_by_binding_every_instance_is_paid_by_the_hours_that_need_it():
 
 def test_demand_below_one_counts_like_any_other():
     # instance 1 is needed in both hours, for 3/4 in all, instance 2 in the last alone
-    found = hours.tier_rate(server([0.25, 0.5], [1, 2], 2))
+    found = hours.tier_rate(*server([0.25, 0.5], [1, 2], 2))
     assert found == pytest.approx([1 / 2 * (1 / 0.75), 1 / 2 * (1 / 0.75 + 1 / 0.5)])
 
 
 def test_a_part_of_an_instance_needs_the_whole_of_it():
     # instance 1 is needed in both hours, with a demand of 4, instance 2 in the last alone
-    found = hours.tier_rate(server([1, 3], [0.5, 1.5], 2))
+    found = hours.tier_rate(*server([1, 3], [0.5, 1.5], 2))
     assert found == pytest.approx([1 / 2 * (1 / 4), 1 / 2 * (1 / 4 + 1 / 3)])
 
 
