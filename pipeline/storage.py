@@ -43,14 +43,13 @@ def write_rows(root: Path, table: Table, rows: Rows, file: str, columns: list[st
     names = columns or list(table.columns)
     target = table_folder(root, table.name) / f"{file}.parquet"
     target.parent.mkdir(parents=True, exist_ok=True)
-    parts = [rows] if isinstance(rows, pl.LazyFrame) else rows
+    frames = [rows] if isinstance(rows, pl.LazyFrame) else rows
     if "hour" not in table.key:
-        return parquet.write(target, table, names, (_typed(p, table, names) for p in parts))
+        return parquet.write(target, table, names, (_typed(f, table, names) for f in frames))
     notes = tally.Notes(table, names)
     read = list(dict.fromkeys([*names, *tally.columns_read(table)]))
-    written = parquet.write(
-        target, table, names, (notes.passing(parquet.enumerated(_typed(p, table, read))) for p in parts)
-    )
+    parts = (part for f in frames for part in _typed(f, table, read).iter_slices(parquet.ROW_GROUP_ROWS))
+    written = parquet.write(target, table, names, (notes.passing(parquet.enumerated(p)) for p in parts))
     notes.write(root, file)
     return written
 
