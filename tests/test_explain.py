@@ -93,7 +93,13 @@ def test_every_cell_can_be_computed_again_from_its_explanation(outs: dict[str, P
 
 
 @pytest.mark.parametrize(
-    ("case", "key"), [("v21-1", "weight"), ("v21-4", "weight"), ("v27-1", "weight"), ("v27-4", "binding")]
+    ("case", "key"),
+    [
+        ("v21-1", "weight"),
+        pytest.param("v21-4", "weight", marks=pytest.mark.deep),
+        pytest.param("v27-1", "weight", marks=pytest.mark.deep),
+        ("v27-4", "binding"),
+    ],
 )
 def test_cells_of_imported_systems_can_be_computed_again(tmp_path: Path, case: str, key: str):
     if not (CASES / case).is_dir():
