@@ -232,9 +232,8 @@ def workers_at_least(model: Model, settings: Settings, how: How) -> int:
     if how.cluster is not None or how.only_publish or workers_for(SMALL_ROWS + 1, settings) == 1:
         return 1
     rows, servers = least_job_hours(model)
-    return min(
-        workers_for(rows // 2, settings), max(servers, 1)
-    )  # half: hours that clocks skip or repeat do not matter
+    certain = rows // 2  # hours that clocks skip or repeat do not matter then
+    return min(workers_for(certain, settings), max(servers, 1))
 
 
 def partitions_of(

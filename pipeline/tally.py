@@ -275,9 +275,8 @@ def _summands(rows: pl.DataFrame, sums: Iterable[Sum], number: Floats) -> Iterat
     of: Sum | None = None
     plain = np.empty(0)
     for one in sums:
-        if (
-            of is None or replace(one, name=of.name, moment=of.moment) != of
-        ):  # a moment comes after the sum it belongs to
+        # a moment comes after the sum it belongs to
+        if of is None or replace(one, name=of.name, moment=of.moment) != of:
             of, plain = one, _values(rows, one)
         yield one.name, plain * number if one.moment else plain
 
