@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 
 from pipeline.constants import SECONDS_PER_HOUR
 from pipeline.errors import PipelineError
+from pipeline.series import MICROSECONDS
 from pipeline.storage import table_folder
 from pipeline.tables import DETAILS, INPUTS, OUTPUTS, Table
 
@@ -17,8 +18,6 @@ _HERE = Path(__file__).parent
 LIBRARY = _HERE / "sql" if (_HERE / "sql").is_dir() else _HERE.parent / "sql"
 """The folder of SQL files, beside the package or, once installed, inside it."""
 CHECKS, MACROS = "checks", "macros"
-HOUR_US = 3_600_000_000
-"""Microseconds of an hour."""
 
 
 def literal(text: str) -> str:
@@ -178,10 +177,10 @@ def setting_macros(attribution_grain: str) -> Iterator[str]:
         yield f"CREATE OR REPLACE MACRO utc_{period}(moment) AS CAST(date_trunc('{period}', timezone('UTC', moment)) AS DATE)"
     grain = literal(attribution_grain)
     start = f"timezone('UTC', date_trunc({grain}, timezone('UTC', moment)))"
-    if (
-        attribution_grain == "hour"
-    ):  # the same in whole numbers: the calendar takes a third of the time of the longest check
-        start = f"make_timestamptz(epoch_us(moment) - (epoch_us(moment) % {HOUR_US} + {HOUR_US}) % {HOUR_US})"
+    if attribution_grain == "hour":
+        # the same in whole numbers: the calendar takes a third of the time of the longest check
+        hour = MICROSECONDS
+        start = f"make_timestamptz(epoch_us(moment) - (epoch_us(moment) % {hour} + {hour}) % {hour})"
     yield f"CREATE OR REPLACE MACRO attribution_period(moment) AS {start}"
     yield f"CREATE OR REPLACE MACRO attribution_grain() AS {grain}"
     yield "CREATE OR REPLACE MACRO differs(a, b) AS abs(a - b) > 1e-9 * greatest(abs(a), abs(b)) + 1e-300"

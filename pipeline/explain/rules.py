@@ -147,9 +147,8 @@ def tiers(rows: Rows) -> tuple[str, list[tuple[int, int, float]]]:
     own = int(np.ceil(rows.get("guarded_raw")[0]))
     made: list[tuple[int, int, float]] = []
     below = 0
-    for level in np.unique(np.minimum(np.ceil(raw), instances)).astype(
-        int
-    ):  # tiers between two levels have the same demand
+    levels = np.unique(np.minimum(np.ceil(raw), instances)).astype(int)  # tiers between two have the same demand
+    for level in levels:
         inside = float(demand[raw > level - 1].sum())
         part = 1 / (instances * (inside or total)) if (inside <= 0 or own >= level) and total > 0 else 0.0
         if made and made[-1][2] == part:
