@@ -94,7 +94,7 @@ def computed(own: Path) -> dict[str, pl.DataFrame]:
 
     def keep(table: str, rows: Any, name: str) -> None:
         for part in rows if isinstance(rows, list) else [rows]:
-            made[table].append(part.collect().with_columns(pl.col(pl.Categorical).cast(pl.String)))
+            made[table].append(part.collect().with_columns(pl.col(pl.Categorical, pl.Enum).cast(pl.String)))
 
     with (
         mock.patch.object(tasks, "writer", return_value=keep),
