@@ -267,19 +267,26 @@ def changed(target: Target) -> Callable[[bytes, int, int], bytes]:
 
 
 class Watched:
-    """A target under watch: what it did so far, and the inputs at which it did what no input may do."""
+    """A target under watch: what it did so far, and the inputs at which it did what no input may do.
+
+    Minutes are those of the clock, without those for which the process was stopped.
+    """
 
     def __init__(self, name: str, kept: Path, minutes: float) -> None:
         self.target, self.kept, self.minutes = TARGETS[name], kept, minutes
         self.runs = self.read = 0
         self.kinds: set[str] = set()
-        self.began = self.told = time.monotonic()
+        self.spent = self.told = 0.0
+        self.seen = time.monotonic()
         self.folder = Path(
             tempfile.mkdtemp(prefix=f"wattrow-fuzz-{name}-", dir="/dev/shm" if Path("/dev/shm").is_dir() else None)
         )
 
     def __call__(self, data: bytes) -> None:
-        if time.monotonic() - self.began > 60 * self.minutes:
+        now = time.monotonic()
+        self.spent += min(now - self.seen, LONGEST)
+        self.seen = now
+        if self.spent > 60 * self.minutes:
             self.tell()
             shutil.rmtree(self.folder, ignore_errors=True)
             sys.stdout.flush()
@@ -305,7 +312,7 @@ class Watched:
         leap = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - memory
         if leap > LARGEST_LEAP and self.runs > 20:
             self.note("memory", data, f"{leap} kB more")
-        if time.monotonic() - self.told > 30:
+        if self.spent - self.told > 30:
             self.tell()
 
     def note(self, kind: str, data: bytes, more: str = "") -> None:
@@ -320,11 +327,9 @@ class Watched:
         print(f"FINDING {kind}: {more[-1500:]}", flush=True)
 
     def tell(self) -> None:
-        self.told = time.monotonic()
-        minutes = (self.told - self.began) / 60
-        print(
-            f"{self.runs} runs, {self.read} of them read, {minutes:.1f} minutes, {len(self.kinds)} findings", flush=True
-        )
+        self.told = self.spent
+        counted = f"{self.runs} runs, {self.read} of them read"
+        print(f"{counted}, {self.spent / 60:.1f} minutes, {len(self.kinds)} findings", flush=True)
 
 
 def main() -> None:
