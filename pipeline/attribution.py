@@ -1,5 +1,7 @@
 """One partition of servers, second half: weights and shares, networks, and every gram passed on to its cells."""
 
+from dataclasses import dataclass
+
 import polars as pl
 from polars import col
 
@@ -15,30 +17,44 @@ from pipeline.stages.repartition import storage as repartition_storage
 CELL_VALUES = ["avg_occurrences", "data_transferred", "data_stored", "compute_need", "ram_need"]
 
 
-def attribute(work: Work, tables: ServerTables) -> None:
-    """Write everything of the partition that the second half makes."""
-    if not any(t.startswith("repartition.") or t == "energy.network" for t in work.settings.wanted):
-        return
-    series, rates = hours.of_servers(
+@dataclass(frozen=True)
+class Sources:
+    """What the partition passes on: tables by server, and from them series by server, by service (rates of use) and by storage."""
+
+    tables: ServerTables
+    servers: pl.LazyFrame
+    services: pl.LazyFrame
+    storages: pl.LazyFrame
+    totals: pl.LazyFrame
+    """Sizes of all cells of each server that has a storage."""
+
+
+def sources_of(work: Work, tables: ServerTables) -> Sources:
+    """The series of the partition's sources, as far as they are wanted."""
+    servers, services = hours.of_servers(
         tables.need, tables.instances, tables.energy, tables.volumes, work.services, work.servers, work.capacity,
         attribution_key=work.settings.attribution_key,
     )  # fmt: skip
     if not work.wants("repartition.footprint"):
-        series = series.select("server_id", "start", "weight_sum")
-    series, rates = (f.lazy() for f in pl.collect_all([series, rates]))
-    stores = (
-        repartition_storage.of_storages(
-            tables.storage_need, tables.storage_instances, tables.storage_energy, work.backing
-        )
-        .collect()
-        .lazy()
-    )
-    totals = cell_totals(work) if work.wants("repartition.footprint") else None
+        servers = servers.select("server_id", "start", "weight_sum")
+    stored, storages = tables.stored, pl.LazyFrame()
+    if work.any_storage:
+        storages = repartition_storage.of_storages(stored.need, stored.instances, stored.energy, work.backing)
+    by_server, by_service, by_storage = (f.lazy() for f in pl.collect_all([servers, services, storages]))
+    totals = cell_totals(work) if work.wants("repartition.footprint") else pl.LazyFrame()
+    return Sources(tables, by_server, by_service, by_storage, totals)
+
+
+def attribute(work: Work, tables: ServerTables) -> None:
+    """Write everything of the partition that the second half makes."""
+    if not any(t.startswith("repartition.") or t == "energy.network" for t in work.settings.wanted):
+        return
+    sources = sources_of(work, tables)
     for piece in work.chunks():
         if work.wants("repartition.server"):
-            write_server_shares(work, piece, series, rates)
-        if work.wants("repartition.storage"):
-            shares = repartition_storage.build(piece.kept, stores, work.number_of_jobs)
+            write_server_shares(work, piece, sources)
+        if work.wants("repartition.storage") and work.any_storage:
+            shares = repartition_storage.build(piece.kept, sources.storages, work.number_of_jobs)
             work.write("repartition.storage", list(map(repartition_storage.rows, sliced(shares, "weight"))), piece.name)
         if work.wants("repartition.job"):
             shares = job_shares(work, piece)
@@ -49,15 +65,15 @@ def attribute(work: Work, tables: ServerTables) -> None:
             )
         if work.wants("energy.network"):
             write_networks(work, piece)
-        if totals is not None:
-            parts = footprints(work, piece, tables, series, rates, stores, totals)
-            work.write("repartition.footprint", parts, piece.name)
-    if totals is not None:
+        if work.wants("repartition.footprint"):
+            work.write("repartition.footprint", footprints(work, piece, sources), piece.name)
+    if work.wants("repartition.footprint"):
         write_unallocated(work, tables)
 
 
-def write_server_shares(work: Work, piece: Chunk, series: pl.LazyFrame, rates: pl.LazyFrame) -> None:
+def write_server_shares(work: Work, piece: Chunk, sources: Sources) -> None:
     """repartition.server of one range of jobs."""
+    series, rates = sources.servers, sources.services
     columns = columns_made("repartition.server", work.settings)
     weights = repartition_server.weighed(piece.needs, work.servers, rates).collect().lazy()
     jobs = piece.jobs.select("server_id", "job_id").join(series.select("server_id"), on="server_id", how="semi")
@@ -149,17 +165,9 @@ def cell_totals(work: Work) -> pl.LazyFrame:
     return pl.concat(sizes).group_by("server_id").agg(total=col.size.sum()).lazy()
 
 
-def footprints(
-    work: Work,
-    piece: Chunk,
-    tables: ServerTables,
-    series: pl.LazyFrame,
-    rates: pl.LazyFrame,
-    stores: pl.LazyFrame,
-    totals: pl.LazyFrame,
-) -> list[pl.LazyFrame]:
+def footprints(work: Work, piece: Chunk, sources: Sources) -> list[pl.LazyFrame]:
     """Rows of repartition.footprint of servers, storages and networks that fall to one range of jobs."""
-    grain = work.settings.attribution_grain
+    series, rates, grain = sources.servers, sources.services, work.settings.attribution_grain
     cells = cells_of(work, piece).collect().lazy()
     hosted = cells.join(work.busy, on="server_id", how="semi")
     key = work.settings.attribution_key
@@ -171,10 +179,10 @@ def footprints(
         for s in (sliced(flowing, "load") if grain == "hour" else [flowing])
     ]
     shares = footprint.constant_shares(demanding, series, work.number_of_jobs)
-    fixed = footprint.rows_by_grain(server_rows(tables), ["provisioned", "idle"], grain)
+    fixed = footprint.rows_by_grain(server_rows(sources.tables), ["provisioned", "idle"], grain)
     made += steady_footprints(shares, fixed, "server", ["provisioned", "idle"])
     if work.any_storage:
-        made += storage_footprints(work, hosted, stores, totals)
+        made += storage_footprints(work, hosted, sources)
     energy = footprint.transferred(crossed(work, cells.select(*footprint.CELL, "start", "data_transferred")))
     moved = footprint.by_grain(energy, ["transfer"], grain)
     made.append(footprint.in_shape(moved, "network", "network_id", ["transfer"]))
@@ -186,18 +194,16 @@ def server_rows(tables: ServerTables) -> pl.LazyFrame:
     return hours.footprints_of_being_on(tables.energy)
 
 
-def storage_footprints(
-    work: Work, cells: pl.LazyFrame, stores: pl.LazyFrame, totals: pl.LazyFrame
-) -> list[pl.LazyFrame]:
+def storage_footprints(work: Work, cells: pl.LazyFrame, sources: Sources) -> list[pl.LazyFrame]:
     """Rows of the storages' retention and baseline."""
-    grain = work.settings.attribution_grain
+    stores, grain = sources.storages, work.settings.attribution_grain
     backed = cells.join(work.backing.select("server_id"), on="server_id", how="semi")
     storing = backed.filter(col.data_stored.list.sum() > 0)
     kept = storage_job.kept(
         storing.select(*footprint.CELL, "start", "data_stored"), footprint.CELL, work.backing, work.busy
     )
     retained = footprint.by_grain(footprint.retained(kept, stores), ["retention"], grain)
-    shares = footprint.storage_shares(backed.select(*footprint.CELL, "size"), totals, work.number_of_jobs)
+    shares = footprint.storage_shares(backed.select(*footprint.CELL, "size"), sources.totals, work.number_of_jobs)
     placed = shares.join(work.backing.select("server_id", "storage_id"), on="server_id", validate="m:1")
     baseline = rows_of(stores.select("storage_id", "start", "baseline"), ["baseline"])
     by_period = footprint.rows_by_grain(baseline, ["baseline"], grain)
@@ -225,9 +231,8 @@ def write_unallocated(work: Work, tables: ServerTables) -> None:
     """Rows of repartition.footprint of fixed servers and storages that no job uses."""
     grain = work.settings.attribution_grain
     servers = tables.energy.join(work.busy, on="server_id", how="anti")
-    storages = tables.storage_energy.join(
-        tables.storage_instances.select("storage_id").unique(), on="storage_id", how="anti"
-    )
+    stored = tables.stored
+    storages = stored.energy.join(stored.instances.select("storage_id").unique(), on="storage_id", how="anti")
     rows = [
         footprint.unallocated(servers, "server", "server_id", grain),
         footprint.unallocated(storages, "storage", "storage_id", grain),

@@ -82,14 +82,13 @@ class Work:
     def __init__(self, up: Upstream, part: Partition, settings: Settings, write: Write) -> None:
         mine = col.server_id.is_in(list(part.servers))
         self.up, self.part, self.settings, self.write = up, part, settings, write
-        self.servers = up.servers.lazy().filter(mine)
-        self.services = up.services.lazy().filter(mine)
-        self.jobs = up.jobs.lazy().filter(mine)
-        self.capacity = up.capacity.lazy().filter(mine)
+        self.servers, self.services, self.jobs, self.capacity = (
+            f.filter(mine).lazy() for f in (up.servers, up.services, up.jobs, up.capacity)
+        )
         self.direct = up.direct_of(part)
         self.runs = up.runs.filter(mine)
         self.spans = hosted_spans(up).filter(mine).collect().lazy()
-        self.busy = up.spans.lazy().filter(mine)
+        self.busy = up.spans.filter(mine).lazy()
         backing = storage_job.backed(self.servers, up.storages.lazy()).collect()
         self.backing, self.any_storage = backing.lazy(), not backing.is_empty()
         every = pl.concat(
@@ -182,6 +181,8 @@ class Chunk:
     @cached_property
     def kept(self) -> pl.LazyFrame:
         """Series of need.storage_job."""
+        if not self.work.any_storage:
+            return storage_job.NOTHING.lazy()
         by = ["server_id", "job_id"]
         backed = self.work.backing.join(self.work.busy, on="server_id", how="semi")
         mine = backed.select("server_id")
@@ -193,6 +194,18 @@ class Chunk:
 
 
 @dataclass
+class StorageTables:
+    """Tables by storage."""
+
+    need: pl.LazyFrame
+    instances: pl.LazyFrame
+    """Without those that no job fills."""
+    unused: pl.LazyFrame
+    """Rows of instances.storage of fixed storages that no job fills."""
+    energy: pl.LazyFrame
+
+
+@dataclass
 class ServerTables:
     """What the first half leaves for the second: tables by server, small next to the job-hours."""
 
@@ -200,9 +213,7 @@ class ServerTables:
     volumes: pl.LazyFrame
     instances: pl.LazyFrame
     energy: pl.LazyFrame
-    storage_need: pl.LazyFrame
-    storage_instances: pl.LazyFrame
-    storage_energy: pl.LazyFrame
+    stored: StorageTables
 
 
 def needs_to_energy(work: Work) -> ServerTables:
@@ -210,7 +221,9 @@ def needs_to_energy(work: Work) -> ServerTables:
     partial, volumes, kept = [], [], []
     for piece in work.chunks():
         write_jobs(work, piece)
-        partial += [server.partial(piece.needs).collect(), observed_partial(piece).collect()]
+        partial.append(server.partial(piece.needs).collect())
+        if piece.any_observed:
+            partial.append(observed_partial(piece).collect())
         volumes.append(service.build(piece.needs).collect())
         kept.append(storage.partial(piece.kept).collect())
     up, write = work.up, work.write
@@ -218,21 +231,29 @@ def needs_to_energy(work: Work) -> ServerTables:
     volume = service.rows(service.total(pl.concat(volumes).lazy())).collect().lazy()
     instances = instances_server.build(need, work.capacity, work.servers).collect().lazy()
     energy = energy_server.build(instances, work.servers, up.intensity.lazy()).collect().lazy()
-    storage_need = storage.build(pl.concat(kept).lazy(), work.backing).collect().lazy()
-    storage_instances = instances_storage.build(storage_need, work.backing).collect().lazy()
-    check_fixed_numbers(work, instances, storage_instances)
-    unused = unused_storages(work.backing.join(work.busy, on="server_id", how="anti"), up.model_hours)
-    every_storage = pl.concat([storage_instances, unused])
-    storage_energy = energy_storage.build(every_storage, up.storages.lazy()).collect().lazy()
+    stored = kept_to_energy(work, pl.concat(kept).lazy())
+    check_fixed_numbers(work, instances, stored.instances)
     write("need.server", need, "")
     write("need.service", volume, "")
-    write("need.storage", storage_need, "")
+    write("need.storage", stored.need, "")
     write("instances.capacity", work.capacity, "")
     write("instances.server", instances, "")
-    write("instances.storage", every_storage, "")
+    write("instances.storage", pl.concat([stored.instances, stored.unused]), "")
     write("energy.server", energy, "")
-    write("energy.storage", storage_energy, "")
-    return ServerTables(need, volume, instances, energy, storage_need, storage_instances, storage_energy)
+    write("energy.storage", stored.energy, "")
+    return ServerTables(need, volume, instances, energy, stored)
+
+
+def kept_to_energy(work: Work, kept: pl.LazyFrame) -> StorageTables:
+    """From the series of data kept per storage the storages' need, instances and energy."""
+    if not work.any_storage:
+        need, instances, energy = (OUTPUTS[f"{t}.storage"].empty().lazy() for t in ("need", "instances", "energy"))
+        return StorageTables(need, instances, instances, energy)
+    need = storage.build(kept, work.backing).collect().lazy()
+    instances = instances_storage.build(need, work.backing).collect().lazy()
+    unused = unused_storages(work.backing.join(work.busy, on="server_id", how="anti"), work.up.model_hours)
+    energy = energy_storage.build(pl.concat([instances, unused]), work.up.storages.lazy()).collect().lazy()
+    return StorageTables(need, instances, unused, energy)
 
 
 def write_jobs(work: Work, piece: Chunk) -> None:
@@ -244,8 +265,10 @@ def write_jobs(work: Work, piece: Chunk) -> None:
         work.write("need.occurrence", rows, piece.name)
     if work.wants("need.job"):
         columns = columns_made("need.job", settings)
-        modelled = [job.rows(job.with_needs(s), columns) for s in sliced(piece.job, "occurrences")]
-        work.write("need.job", [*modelled, piece.observed_job.select(columns)], piece.name)
+        rows = [job.rows(job.with_needs(s), columns) for s in sliced(piece.job, "occurrences")]
+        if piece.any_observed:
+            rows.append(piece.observed_job.select(columns))
+        work.write("need.job", rows, piece.name)
     if work.wants("need.storage_job"):
         work.write(
             "need.storage_job",

@@ -4,11 +4,19 @@ import polars as pl
 from polars import col
 
 from pipeline.constants import MB_STORED_PER_TB_STORED
-from pipeline.series import GUARD_HOURS, added, aligned, kept_for, rows_of
+from pipeline.series import GUARD_HOURS, LIST, added, aligned, kept_for, rows_of
 from pipeline.stages.lineage import Box, Lineage, Row, Total, same
 from pipeline.tables import OUTPUTS
 
 TABLE = OUTPUTS["need.storage_job"]
+NOTHING = pl.DataFrame(
+    schema={
+        **dict.fromkeys(("server_id", "job_id", "storage_id"), pl.String()),
+        "start": pl.Int64(),
+        "cumulative_storage_need": LIST,
+    }
+)
+"""What `build` makes of servers without storages."""
 
 
 def storing_rate() -> pl.Expr:
