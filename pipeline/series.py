@@ -354,6 +354,37 @@ def stretches(rows: pl.LazyFrame, by: Sequence[str], values: Sequence[str]) -> p
     return grouped.drop("stretch").sort(*by, "start")
 
 
+def joined_by_hour(frames: Sequence[pl.LazyFrame], by: str) -> pl.LazyFrame:
+    """Tables with the same (`by`, `hour`) side by side, one row per hour, sorted.
+
+    Tables that were made from one another have their rows in the same order, and are laid beside each other as they are; others are joined.
+    """
+    key = [by, "hour"]
+    first, *others = frames
+    schema = pl.Schema({n: t for f in frames for n, t in f.collect_schema().items()})
+
+    def kernel(f: pl.DataFrame) -> pl.DataFrame:
+        beside = [other.collect() for other in others]
+        keys = f.select(key)
+        if _rises(keys[by], keys["hour"]) and all(keys.equals(other.select(key)) for other in beside):
+            return pl.concat([f, *(other.drop(key) for other in beside)], how="horizontal")
+        for other in beside:
+            f = f.join(other, on=key, validate="1:1")
+        return f.sort(key)
+
+    return applied(first, kernel, schema)
+
+
+def _rises(ids: pl.Series, hours: pl.Series) -> bool:
+    """Whether ids are sorted, and within each of them hours rise; ids without empty cells that seldom change."""
+    if ids.is_empty():
+        return True
+    runs = ids.rle().struct.unnest()
+    rising = (hours > hours.shift(1)).fill_null(False).to_numpy(writable=True)
+    rising[np.cumsum(runs["len"].to_numpy()) - runs["len"].to_numpy()] = True
+    return bool(rising.all()) and runs["value"].is_sorted() and runs["value"].n_unique() == len(runs)
+
+
 def rows_of(frame: pl.LazyFrame, values: Iterable[str]) -> pl.LazyFrame:
     """One row per hour of every series: `hour` in UTC, the list columns as numbers, all other columns repeated."""
     lists = list(values)

@@ -144,6 +144,40 @@ def test_rows_become_one_series_from_the_first_to_the_last():
     )
 
 
+LAID = ["x", "y", "z"]
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    keys=st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 6)), unique=True, max_size=12),
+    orders=st.tuples(*[st.randoms(use_true_random=False)] * 2),
+    missing=st.integers(0, 3),
+    shuffled=st.booleans(),
+)
+def test_tables_of_the_same_hours_are_laid_beside_each_other_whatever_their_order(keys, orders, missing, shuffled):
+    value = {(i, hour): float(n) for n, (i, hour) in enumerate(keys)}
+    rows = [sorted(keys), sorted(keys)[: len(keys) - missing if shuffled else None], sorted(keys)]
+    if shuffled:
+        for order, of in zip(orders, rows[:2], strict=True):
+            order.shuffle(of)
+    schema = {"server_id": pl.String(), "hour": pl.Int64()}
+    frames = [
+        pl.LazyFrame(of, schema=schema, orient="row").with_columns(
+            pl.Series(name, [value[k] + n for k in of], dtype=pl.Float64)
+        )
+        for n, (name, of) in enumerate(zip(LAID, rows, strict=True))
+    ]
+    laid = series.joined_by_hour(frames, "server_id").collect()
+    kept = sorted(set(rows[1]))
+    assert laid.rows() == [(*k, value[k], value[k] + 1, value[k] + 2) for k in kept]
+
+
+def test_a_key_that_stands_twice_is_not_laid_beside_itself():
+    twice = frame("| server_id | hour | x |\n| a | 01:00 | 1 |\n| a | 01:00 | 2 |")
+    with pytest.raises(pl.exceptions.ComputeError, match="1:1"):
+        series.joined_by_hour([twice, twice.rename({"x": "y"})], "server_id").collect()
+
+
 def test_stretches_break_where_hours_are_missing():
     rows = frame(
         "| job_id | hour | x |\n| a | 05:00 | 2 |\n| a | 03:00 | 1 |\n| a | 04:00 | 9 |\n| a | 08:00 | 4 |\n| b | 09:00 | 7 |"

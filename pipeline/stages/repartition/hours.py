@@ -7,7 +7,7 @@ import polars as pl
 from polars import col
 
 from pipeline.constants import G_PER_KG
-from pipeline.series import LIST, Floats, applied, as_lists, beside_some, flat, from_rows, hour_index
+from pipeline.series import LIST, Floats, applied, as_lists, beside_some, flat, from_rows, hour_index, joined_by_hour
 from pipeline.stages.expressions import guarded
 from pipeline.stages.lineage import Lineage, Made, Row, Rule, Total, same
 
@@ -182,20 +182,16 @@ def of_servers(
         base_ram_demand=col.base_ram_demand.sum(),
     )
     key = ["server_id", "hour"]
+    on = energy.select(*key, "idle_energy", "load_energy", "carbon_intensity", "instances_fabrication_footprint")
     hosts = servers.select("server_id", "compute", "ram").join(
         capacity.select("server_id", "available_compute_per_instance", "available_ram_per_instance"),
         on="server_id",
         validate="1:1",
     )
     rows = (
-        need.join(instances, on=key, validate="1:1")
-        .join(
-            energy.select(*key, "idle_energy", "load_energy", "carbon_intensity", "instances_fabrication_footprint"),
-            on=key,
-            validate="1:1",
-        )
-        .join(hosts, on="server_id", validate="m:1")
-        .join(on_server, on=key, how="left", validate="1:1")
+        joined_by_hour([need, instances, on], "server_id")
+        .join(hosts, on="server_id", validate="m:1", maintain_order="left")
+        .join(on_server, on=key, how="left", validate="1:1", maintain_order="left")
         .with_columns(
             own_weights=own_weights(),
             compute_binds=compute_binds(),
@@ -215,15 +211,11 @@ def of_servers(
             load_per_demand=load_per_demand(),
         )
     )
-    series = (
-        rows.sort(key)
-        .group_by("server_id", maintain_order=True)
-        .agg(
-            *SERVER_LISTS,
-            start=hour_index(col.hour.first()),
-            instances=col.nb_of_instances.max(),
-            period_demand=col.demand_sum.sum(),
-        )
+    series = rows.group_by("server_id", maintain_order=True).agg(
+        *SERVER_LISTS,
+        start=hour_index(col.hour.first()),
+        instances=col.nb_of_instances.max(),
+        period_demand=col.demand_sum.sum(),
     )
     series = _provision_rates(series.with_columns(any_demand=any_demand()), attribution_key)
     per_use = used.join(rows.select(*key, "nb_of_instances", "compute_binds"), on=key, validate="m:1").with_columns(
