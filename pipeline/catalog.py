@@ -324,9 +324,10 @@ def _each(
 
 
 def _make(con: duckdb.DuckDBPyConnection, total: tuple[str, Callable[[checks.Number], str]]) -> None:
-    """Make one of the tables totals.* or hours.* that checks read."""
+    """Make one of the tables totals.*, which several checks read, or of the views hours.*, which one check reads."""
     name, rows = total
-    con.execute(f"CREATE TABLE {name} AS {rows(lambda sql: _number(con, sql))}")
+    kind = "TABLE" if name.startswith("totals.") else "VIEW"
+    con.execute(f"CREATE {kind} {name} AS {rows(lambda sql: _number(con, sql))}")
 
 
 def _number(con: duckdb.DuckDBPyConnection, sql: str) -> int:

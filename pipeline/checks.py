@@ -1,7 +1,7 @@
 """What must hold of a run before it is published: sql/checks/*.sql, and what the dictionary promises of keys, nulls and numbers."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
@@ -79,8 +79,11 @@ def _noted(root: Path, stored: views.Stored, kind: str) -> tuple[list[Path], tup
     return [n for n in notes.values() if n.exists()], tuple(f for f, n in notes.items() if not n.exists())
 
 
-def hour_rows(root: Path, stored: views.Stored, _: Number) -> str:
-    """The sums per hour of a table that `tally.HOUR_SUMS` names, from notes where there are any."""
+def hour_rows(root: Path, stored: views.Stored, number: Number) -> str:
+    """The sums per hour of a table that `tally.HOUR_SUMS` names, from notes where there are any.
+
+    Mostly each server is noted in one file only, and nothing has to be summed up. The notes per series, which are few, tell.
+    """
     by, sums = tally.HOUR_SUMS[stored.view]
     keys = ", ".join([*by, "hour"])
     notes, unread = _noted(root, stored, tally.HOURS)
@@ -93,8 +96,20 @@ def hour_rows(root: Path, stored: views.Stored, _: Number) -> str:
             parts, source = [], views.name(stored.view)
         made = ", ".join([f"count(*) AS {tally.ROWS}", *(f"{_sum(s)} AS {s.name}" for s in sums)])
         parts.append(f"SELECT {keys}, {made} FROM {source} GROUP BY {keys}")
+    series, unseen = _noted(root, stored, tally.SERIES)
+    if len(parts) == 1 and notes and not unseen and not number(_noted_twice(by, series)):
+        return parts[0]
     summed = ", ".join(f"sum({n}) AS {n}" for n in names)
     return f"SELECT {keys}, {summed} FROM ({' UNION ALL '.join(parts)}) GROUP BY {keys}"
+
+
+def _noted_twice(by: Iterable[str], series: list[Path]) -> str:
+    """How many of `by` stand in the notes of more than one file."""
+    keys = ", ".join(by)
+    noted = (
+        f"SELECT {keys}, count(DISTINCT filename) AS files FROM {views.parquet(series, filename=True)} GROUP BY {keys}"
+    )
+    return f"SELECT count(*) FROM ({noted}) WHERE files > 1"
 
 
 def total_rows(root: Path, stored: views.Stored, number: Number) -> str:

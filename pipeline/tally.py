@@ -165,8 +165,9 @@ def noted_file(root: Path, kind: str, table: str, file: str) -> Path:
 
 def _write(frame: pl.DataFrame, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
+    ids = [name for name, kind in frame.schema.items() if kind == pl.String]
     with appearing(target) as partial, pa.OSFile(str(partial), "wb") as opened:
-        pq.write_table(frame.to_arrow(), opened, compression="lz4")
+        pq.write_table(frame.to_arrow(), opened, compression="lz4", use_dictionary=ids, write_statistics=False)
 
 
 def noted(rows: pl.DataFrame, table: Table, stored: list[str]) -> Noted:

@@ -71,9 +71,10 @@ def stored_in(root: Path) -> dict[str, Stored]:
 # ---------------------------------------------------------------- one view per table
 
 
-def parquet(files: Iterable[Path]) -> str:
-    """These files one by one: nothing in their path is taken for a pattern."""
-    return f"read_parquet([{', '.join(literal(str(f)) for f in files)}], hive_partitioning = false)"
+def parquet(files: Iterable[Path], *, filename: bool = False) -> str:
+    """These files one by one: nothing in their path is taken for a pattern. With `filename`, a column says which one a row is from."""
+    named = ", filename = true" if filename else ""
+    return f"read_parquet([{', '.join(literal(str(f)) for f in files)}], hive_partitioning = false{named})"
 
 
 def listed(stored: Stored) -> str:

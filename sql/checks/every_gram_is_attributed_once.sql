@@ -1,7 +1,8 @@
 -- repartition.footprint sums to energy.* to 1e-9 for every source, phase and hour (or period, as attribution_grain says).
 -- tables: repartition.footprint, energy.server, energy.storage, energy.network, energy.device
 WITH emitted AS (
-    SELECT 'server' AS source_kind, server_id AS source_id, 'manufacturing' AS phase, hour, instances_fabrication_footprint AS footprint
+    SELECT 'server' AS source_kind, server_id AS source_id, 'manufacturing' AS phase, hour,
+        instances_fabrication_footprint AS footprint
     FROM energy.server
     UNION ALL
     SELECT 'server', server_id, 'usage', hour, energy_footprint FROM energy.server
@@ -14,13 +15,13 @@ WITH emitted AS (
     UNION ALL
     SELECT 'device', device_id, 'usage', hour, energy_footprint FROM energy.device
 ),
-sources AS (
-    SELECT source_kind, source_id, phase, attribution_period(hour) AS hour, sum(footprint) AS emitted
+sides AS (
+    SELECT source_kind, source_id, phase, attribution_period(hour) AS hour, footprint AS emitted, 0.0 AS attributed, 0.0 AS moved
     FROM emitted
-    GROUP BY ALL
+    UNION ALL
+    SELECT source_kind, source_id, phase, hour, 0.0, footprint, moved FROM hours.repartition_footprint
 )
-SELECT source_kind, source_id, phase, hour, emitted, passed_on.footprint AS attributed
-FROM sources
-FULL JOIN hours.repartition_footprint AS passed_on USING (source_kind, source_id, phase, hour)
-WHERE abs(coalesce(emitted, 0) - coalesce(passed_on.footprint, 0))
-    > 1e-9 * greatest(abs(coalesce(emitted, 0)), coalesce(passed_on.moved, 0)) + 1e-300
+SELECT source_kind, source_id, phase, hour, sum(emitted) AS emitted, sum(attributed) AS attributed
+FROM sides
+GROUP BY source_kind, source_id, phase, hour
+HAVING abs(sum(emitted) - sum(attributed)) > 1e-9 * greatest(abs(sum(emitted)), sum(moved)) + 1e-300
