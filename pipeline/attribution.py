@@ -13,6 +13,7 @@ from pipeline.stages.repartition import footprint, hours
 from pipeline.stages.repartition import job as repartition_job
 from pipeline.stages.repartition import server as repartition_server
 from pipeline.stages.repartition import storage as repartition_storage
+from pipeline.stages.repartition.periods import by_grain, rows_by_grain
 
 CELL_VALUES = ["avg_occurrences", "data_transferred", "data_stored", "compute_need", "ram_need"]
 
@@ -57,12 +58,7 @@ def attribute(work: Work, tables: ServerTables) -> None:
             shares = repartition_storage.build(piece.kept, sources.storages, work.number_of_jobs)
             work.write("repartition.storage", list(map(repartition_storage.rows, sliced(shares, "weight"))), piece.name)
         if work.wants("repartition.job"):
-            shares = job_shares(work, piece)
-            work.write(
-                "repartition.job",
-                list(map(repartition_job.rows, sliced(shares, "fabrication_weight"))),
-                piece.name,
-            )
+            work.write("repartition.job", job_shares(work, piece), piece.name)
         if work.wants("energy.network"):
             write_networks(work, piece)
         if work.wants("repartition.footprint"):
@@ -85,31 +81,44 @@ def write_server_shares(work: Work, piece: Chunk, sources: Sources) -> None:
     work.write("repartition.server", rows, piece.name)
 
 
-def job_shares(work: Work, piece: Chunk) -> pl.LazyFrame:
-    """Series of repartition.job of one range of jobs: by journeys under way, by direct occurrences, by observed demand."""
+def job_shares(work: Work, piece: Chunk) -> list[pl.LazyFrame]:
+    """Rows of repartition.job of one range of jobs, by the hour or summed by period."""
+    grain = work.settings.attribution_grain
+    weights, observed = job_weights(work, piece), observed_weights(piece)
+    if grain != "hour":
+        return [repartition_job.rows_by_period(weights, observed, grain)]
+    shares = [repartition_job.build(weights)]
+    if piece.any_observed:
+        shares.append(repartition_job.build_observed(observed))
+    return list(map(repartition_job.rows, sliced(pl.concat(shares), "fabrication_weight")))
+
+
+def job_weights(work: Work, piece: Chunk) -> pl.LazyFrame:
+    """Series of the weights of modelled jobs' containers: by journeys under way, or by direct occurrences."""
     up = work.up
     names = piece.jobs.select("job_id")
     cells = up.cells.lazy().join(names, on="job_id", how="semi")
     by_journey = repartition_job.of_journeys(
         cells, up.under_way.lazy(), up.grid.lazy(), up.intensity.lazy(), hourly=up.hourly
     )
-    if len(up.direct_cells):
-        given = piece.occurrence.join(up.direct_cells.lazy(), on=["job_id", "container_id"], how="semi")
-        by_direct = repartition_job.of_direct(job.in_flight(given, piece.jobs), up.container_weights.lazy())
-        by_journey = by_journey.join(by_direct, on=repartition_job.BY, how="anti")
-        by_journey = pl.concat([by_journey, by_direct])
-    modelled = repartition_job.build(by_journey)
-    if not piece.any_observed:
-        return modelled
+    if up.direct_cells.is_empty():
+        return by_journey
+    given = piece.occurrence.join(up.direct_cells.lazy(), on=["job_id", "container_id"], how="semi")
+    by_direct = repartition_job.of_direct(job.in_flight(given, piece.jobs), up.container_weights.lazy())
+    by_journey = by_journey.join(by_direct, on=repartition_job.BY, how="anti")
+    return pl.concat([by_journey, by_direct])
+
+
+def observed_weights(piece: Chunk) -> pl.LazyFrame:
+    """Series of the weights of applications' users, one per unbroken stretch: what their runs hold."""
     demand = (
         piece.observed.filter(col.demand > 0)
         .group_by(*repartition_job.BY, "hour")
         .agg(fabrication_weight=col.demand.sum())
     )
-    observed = stretches(
+    return stretches(
         demand.with_columns(usage_weight=col.fabrication_weight), repartition_job.BY, repartition_job.WEIGHTS
     )
-    return pl.concat([modelled, repartition_job.build_observed(observed)])
 
 
 def crossed(work: Work, transferred: pl.LazyFrame) -> pl.LazyFrame:
@@ -175,16 +184,16 @@ def footprints(work: Work, piece: Chunk, sources: Sources) -> list[pl.LazyFrame]
     streams = ["provisioned", "idle", "load"]
     flowing = footprint.by_demand(demanding, series)
     made = [
-        footprint.in_shape(footprint.by_grain(s, streams, grain), "server", "server_id", streams)
+        footprint.in_shape(by_grain(s, streams, grain), "server", "server_id", streams)
         for s in (sliced(flowing, "load") if grain == "hour" else [flowing])
     ]
     shares = footprint.constant_shares(demanding, series, work.number_of_jobs)
-    fixed = footprint.rows_by_grain(server_rows(sources.tables), ["provisioned", "idle"], grain)
+    fixed = rows_by_grain(server_rows(sources.tables), ["provisioned", "idle"], grain)
     made += steady_footprints(shares, fixed, "server", ["provisioned", "idle"])
     if work.any_storage:
         made += storage_footprints(work, hosted, sources)
     energy = footprint.transferred(crossed(work, cells.select(*footprint.CELL, "start", "data_transferred")))
-    moved = footprint.by_grain(energy, ["transfer"], grain)
+    moved = by_grain(energy, ["transfer"], grain)
     made.append(footprint.in_shape(moved, "network", "network_id", ["transfer"]))
     return made
 
@@ -202,11 +211,11 @@ def storage_footprints(work: Work, cells: pl.LazyFrame, sources: Sources) -> lis
     kept = storage_job.kept(
         storing.select(*footprint.CELL, "start", "data_stored"), footprint.CELL, work.backing, work.busy
     )
-    retained = footprint.by_grain(footprint.retained(kept, stores), ["retention"], grain)
+    retained = by_grain(footprint.retained(kept, stores), ["retention"], grain)
     shares = footprint.storage_shares(backed.select(*footprint.CELL, "size"), sources.totals, work.number_of_jobs)
     placed = shares.join(work.backing.select("server_id", "storage_id"), on="server_id", validate="m:1")
     baseline = rows_of(stores.select("storage_id", "start", "baseline"), ["baseline"])
-    by_period = footprint.rows_by_grain(baseline, ["baseline"], grain)
+    by_period = rows_by_grain(baseline, ["baseline"], grain)
     return [
         footprint.in_shape(retained, "storage", "storage_id", ["retention"]),
         *steady_footprints(placed, by_period, "storage", ["baseline"]),

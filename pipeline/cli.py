@@ -139,7 +139,9 @@ AttributionKey = Annotated[
 ]
 AttributionGrain = Annotated[
     str | None,
-    typer.Option("--attribution-grain", metavar="hour|day|month", help="Period that repartition.footprint sums over."),
+    typer.Option(
+        "--attribution-grain", metavar="hour|day|month", help="Period that repartition.footprint and .job sum over."
+    ),
 ]
 Columns = Annotated[
     str | None,

@@ -22,7 +22,7 @@ class Configuration(BaseSettings):
         "weight", description="What a job's part of a server is measured by."
     )
     attribution_grain: Literal["hour", "day", "month"] = Field(
-        "hour", description="Period that repartition.footprint sums over."
+        "hour", description="Period that repartition.footprint and repartition.job sum over."
     )
     columns: Literal["all", "base"] = Field(
         "all", description="base leaves out columns that views can compute from others."

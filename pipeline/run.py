@@ -27,6 +27,7 @@ from pipeline.stages.energy import device as energy_device
 from pipeline.stages.energy import storage as energy_storage
 from pipeline.stages.repartition import device as repartition_device
 from pipeline.stages.repartition import footprint
+from pipeline.stages.repartition.periods import by_grain
 from pipeline.tables import DETAILS, OUTPUTS
 from pipeline.tasks import Done, Task
 from pipeline.upstream import Upstream, least_job_hours, prepare, run_spans
@@ -367,7 +368,7 @@ def compute_rest(model: Model, up: Upstream, settings: Settings, staged: Path) -
             up.user_starts.lazy(), model["usage_pattern_journeys"], up.steps.lazy(), held, devices, grid, intensity, hourly=up.hourly
         )  # fmt: skip
         streams = repartition_device.STREAMS
-        of_devices = footprint.in_shape(footprint.by_grain(series, streams, grain), "device", "device_id", streams)
+        of_devices = footprint.in_shape(by_grain(series, streams, grain), "device", "device_id", streams)
         write("repartition.footprint", [of_devices, footprint.unallocated(energy, "storage", "storage_id", grain)], "")
     dims.write_input_copies(model, staged)
     for name in DETAILS:

@@ -257,12 +257,17 @@ def test_all_that_is_attributed_is_all_that_is_emitted(tmp_path, key):
 
 @pytest.mark.parametrize(("grain", "every"), [("day", "1d"), ("month", "1mo")])
 def test_a_coarser_grain_holds_the_sums_of_the_hours(tmp_path, before, grain, every):
-    coarse = models.outputs(WHOLE, tmp_path, attribution_grain=grain)["repartition.footprint"]
-    key = models.KEYS["repartition.footprint"]
-    hourly = before["repartition.footprint"].with_columns(pl.col("hour").dt.truncate(every))
-    summed = hourly.group_by(key).agg(pl.col("footprint").sum())
-    assert coarse.select(key).is_duplicated().sum() == 0
-    assert_same({"repartition.footprint": summed}, {"repartition.footprint": coarse}, rel=1e-11)
+    found = models.outputs(WHOLE, tmp_path, attribution_grain=grain)
+    for table, values in {"repartition.footprint": ["footprint"], "repartition.job": SUMMED}.items():
+        key = models.KEYS[table]
+        hourly = before[table].with_columns(pl.col("hour").dt.truncate(every))
+        summed = hourly.group_by(key).agg(pl.col(v).sum() for v in values)
+        coarse = found[table].select(*key, *values)
+        assert coarse.select(key).is_duplicated().sum() == 0
+        assert_same({table: summed}, {table: coarse}, rel=1e-11)
+
+
+SUMMED = ["fabrication_weight", "usage_weight"]
 
 
 def test_base_columns_are_the_same_without_the_others(tmp_path, before):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
@@ -16,28 +18,29 @@ from pipeline.series import hour_index, hour_of
 from pipeline.stages.need import run
 from pipeline.stages.repartition import hours as server_hours
 from pipeline.stages.repartition.device import in_step_values
+from pipeline.stages.repartition.periods import PERIODS
 
 if TYPE_CHECKING:
     from pipeline.explain.values import Book, Rows
     from pipeline.stages.lineage import Rule
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-PERIODS = {"day": "1d", "month": "1mo"}
 
 
 def values(rows: Rows, rule: Rule) -> pl.Series:
     """The values of a name that a rule makes."""
-    procedure = {
+    procedures: dict[str, Callable[[Rows], pl.Series]] = {
         "provision_rate": provision_rate,
         "weekly_volume": weekly_volume,
         "in_step": in_step,
-        "hours_of_period": hours_of_period,
+        "hours_of_period": partial(hours_of_period, rule=rule),
         "given_occurrences": given_occurrences,
         "any_given": any_given,
         "is_direct": is_direct,
         "starts": starts,
         "unit_written": unit_written,
-    }.get(rule.name)
+    }
+    procedure = procedures.get(rule.name)
     if procedure is None:
         raise PipelineError(f"no procedure for the rule {rule.name}")
     return procedure(rows)
@@ -240,12 +243,12 @@ def starts_between(book: Book, pattern: str, first: int, last: int) -> dict[int,
     return dict(found.select(hour_index(pl.col("hour")), "starts").iter_rows())
 
 
-def period_rows(rows: Rows, at: int = 0) -> Rows:
-    """The hours of a day or month of repartition.footprint, as rows of their own."""
+def period_rows(rows: Rows, table: str, at: int = 0) -> Rows:
+    """The hours of a row of a day or month, as rows of a table by the hour."""
     from pipeline.explain.registry import entries
 
     grain = rows.book.source.settings["attribution_grain"]
-    entry = entries()["repartition.hourly_footprint"]
+    entry = entries()[table]
     own = rows.frame[at : at + 1].select(k for k in entry.key if k != "hour")
     first = rows.get("hour")[at]
     after = pl.Series([first]).dt.offset_by(PERIODS[grain])[0]
@@ -253,9 +256,10 @@ def period_rows(rows: Rows, at: int = 0) -> Rows:
     return type(rows)(rows.book, entry, own.join(pl.DataFrame({"hour": hours}), how="cross"))
 
 
-def hours_of_period(rows: Rows) -> pl.Series:
-    """The footprint of all hours of each row's day or month."""
-    sums = [period_rows(rows, i).get("footprint").fill_null(0.0).sum() for i in range(len(rows))]
+def hours_of_period(rows: Rows, rule: Rule) -> pl.Series:
+    """The sum of all hours of each row's day or month."""
+    table, column = rule.hours_of
+    sums = [period_rows(rows, table, i).get(column).fill_null(0.0).sum() for i in range(len(rows))]
     return pl.Series(sums, dtype=pl.Float64)
 
 

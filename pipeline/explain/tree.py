@@ -309,15 +309,16 @@ class Tree:
 
     def _rule(self, node: Node, rows: Rows, rule: Rule, level: int) -> Node:
         node.words, node.unit, node.kind = rule.words or node.words, node.unit or rule.unit, "rule"
-        teller = {
+        tellers: dict[str, Callable[[Node, Rows, int], Node]] = {
             "provision_rate": self._tiers,
             "weekly_volume": self._week,
             "in_step": self._in_step,
-            "hours_of_period": self._period,
+            "hours_of_period": functools.partial(self._period, rule),
             "starts": self._starts,
             "given_occurrences": self._given,
             "overlap": self._overlap,
-        }.get(rule.name)
+        }
+        teller = tellers.get(rule.name)
         return node if teller is None else teller(node, rows, level)
 
     def _tiers(self, node: Node, rows: Rows, level: int) -> Node:
@@ -363,10 +364,11 @@ class Tree:
         )
         return self._weighted(node, there, "starts", lambda h: float(weights[latest - h]), level)
 
-    def _period(self, node: Node, rows: Rows, level: int) -> Node:
+    def _period(self, rule: Rule, node: Node, rows: Rows, level: int) -> Node:
+        table, column = rule.hours_of
         node.kind, node.aggregate = "sum", "sum"
         node.formula = "Σ over the hours of the period"
-        return self._weighted(node, rules.period_rows(rows), "footprint", lambda _: 1.0, level)
+        return self._weighted(node, rules.period_rows(rows, table), column, lambda _: 1.0, level)
 
     def _starts(self, node: Node, rows: Rows, level: int) -> Node:
         edge = rows.get("usage_span")[0] is not None

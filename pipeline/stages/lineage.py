@@ -86,6 +86,8 @@ class Rule:
     words: str
     unit: str = ""
     when: pl.Expr | None = None
+    hours_of: tuple[str, str] = ("", "")
+    """The table and column that hours_of_period adds up."""
 
 
 Way = At | Made | Total | Box | Rule

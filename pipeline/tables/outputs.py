@@ -9,6 +9,7 @@ PATTERN = "The usage pattern (an observed run's project)."
 CONTAINER = "What triggers the job: a journey step, a recurrent server need, a container of direct occurrences (an observed run's user)."
 SERVER = "The server."
 HOUR = "The hour [h, h + 1h)."
+HOUR_OR_PERIOD = "The hour (or the first hour of the day or month, as the setting attribution_grain says)."
 
 
 class NeedUsagePattern(dy.Schema):
@@ -212,23 +213,23 @@ class RepartitionStorage(dy.Schema):
 
 
 class RepartitionJob(dy.Schema):
-    """One row per job, container and hour: weights and shares by which a job is passed on to what triggers it."""
+    """One row per job, container and hour (or period): weights and shares by which a job is passed on to what triggers it."""
 
     job_id = identifier(JOB, key=True)
     container_id = identifier(CONTAINER, key=True)
-    hour = hour(HOUR)
+    hour = hour(HOUR_OR_PERIOD)
     server_id = identifier(SERVER, key=True)
     fabrication_weight = quantity("1", "The container's weight for embodied carbon.")
     fabrication_weight_sum = quantity("1", "Sum over the job's containers (repeated per container: take max).")
     fabrication_share = quantity(
         "1",
-        "fabrication_weight / fabrication_weight_sum; 1 where the hour's sum is 0; empty where it always is.",
+        "fabrication_weight / fabrication_weight_sum; 1 where that sum is 0; empty where it always is.",
         default=None,
     )
     usage_weight = quantity("g/kWh", "The container's weight for the carbon of use.")
     usage_weight_sum = quantity("g/kWh", "Sum over the job's containers (repeated per container: take max).")
     usage_share = quantity(
-        "1", "usage_weight / usage_weight_sum; 1 where the hour's sum is 0; empty where it always is.", default=None
+        "1", "usage_weight / usage_weight_sum; 1 where that sum is 0; empty where it always is.", default=None
     )
 
 
@@ -262,7 +263,7 @@ class RepartitionFootprint(dy.Schema):
     job_id = identifier(JOB + " Empty for devices and unallocated rows.", key=True, optional=True)
     container_id = identifier(CONTAINER + " Empty where nobody does.", key=True, optional=True)
     usage_pattern_id = identifier(PATTERN + " Empty where nobody does.", key=True, optional=True)
-    hour = hour("The hour (or the first hour of the day or month, as the setting attribution_grain says).")
+    hour = hour(HOUR_OR_PERIOD)
     footprint = quantity("kg", "Carbon attributed.")
 
 

@@ -5,6 +5,8 @@ model (`00042.web`), the source of observed runs too, so that no model knows of 
 hours of the model, which servers and storages that nothing uses are there for, and its settings.
 """
 
+import math
+from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
@@ -109,14 +111,42 @@ def _waits(expected: Outputs, tables: models.Tables) -> bool:
 PERIODS = {"day": "1d", "month": "1mo"}
 
 
+def period(hour: datetime, grain: str) -> datetime:
+    """The first hour of the day or month (UTC) of an hour."""
+    return hour.replace(hour=0) if grain == "day" else hour.replace(day=1, hour=0)
+
+
 def coarse(rows: list[models.Row], grain: str) -> list[models.Row]:
-    """Rows of repartition.footprint summed over the days or months they lie in (UTC)."""
+    """Rows of repartition.footprint summed over the days or months they lie in."""
     if grain == "hour":
         return rows
     sums: dict[tuple[Any, ...], float] = {}
     key = models.KEYS["repartition.footprint"]
     for row in rows:
-        hour = row["hour"].replace(hour=0) if grain == "day" else row["hour"].replace(day=1, hour=0)
-        at = tuple(hour if k == "hour" else row[k] for k in key)
+        at = tuple(period(row["hour"], grain) if k == "hour" else row[k] for k in key)
         sums[at] = sums.get(at, 0.0) + row["footprint"]
     return [dict(zip(key, at, strict=True)) | {"footprint": kg} for at, kg in sums.items()]
+
+
+def coarse_jobs(rows: list[models.Row], grain: str) -> list[models.Row]:
+    """Rows of repartition.job: weights summed over days or months, their sums over the containers that stand there, and shares of these."""
+    if grain == "hour":
+        return rows
+    jobs: dict[tuple[str, str], dict[tuple[str, datetime], dict[str, float]]] = defaultdict(dict)
+    for row in rows:
+        of_job = jobs[row["job_id"], row["server_id"]]
+        at = row["container_id"], period(row["hour"], grain)
+        weights = of_job.setdefault(at, {"fabrication": 0.0, "usage": 0.0})
+        for kind in weights:
+            weights[kind] += row[f"{kind}_weight"]
+    made = []
+    for (job_id, server_id), of_job in jobs.items():
+        for (container_id, hour), weights in of_job.items():
+            row = {"job_id": job_id, "server_id": server_id, "container_id": container_id, "hour": hour}
+            for kind, weight in weights.items():
+                there = math.fsum(w[kind] for (_, other), w in of_job.items() if other == hour)
+                ever = any(w[kind] for w in of_job.values())
+                share = (weight / there if there else 1.0) if ever else None
+                row |= {f"{kind}_weight": weight, f"{kind}_weight_sum": there, f"{kind}_share": share}
+            made.append(row)
+    return made

@@ -385,9 +385,10 @@ def work(asked: int, answered: int, items: Mapping[str, WorkItem], *, steps: str
         limit = int(used.ru_utime + used.ru_stime) + CPU_SECONDS
         resource.setrlimit(resource.RLIMIT_CPU, (limit, resource.RLIM_INFINITY))
         job, source = json.loads(line)
-        told = {"step": "start", "by": "the worker failed"}
-        with contextlib.suppress(BaseException):
+        try:
             told = tested(items[job], source, steps=steps)
+        except BaseException as error:  # noqa: BLE001  (a panic of Polars is no Exception)
+            told = {"step": "start", "by": repr(error)[:200]}
         os.write(answered, (json.dumps(told) + "\n").encode())
         forget(kept)
         os.ftruncate(log, 0)
@@ -475,7 +476,7 @@ def execute(db: WorkDB, items: list[WorkItem], *, jobs: int, steps: str) -> None
     made_before(items)
     gc.freeze()
     by_job = {i.job_id: i for i in items}
-    for item in {declares(i): i for i in items}.values():
+    for item in {tuple(steps_of(i, steps)): i for i in items}.values():
         unchanged = Worker(by_job, steps=steps)
         unchanged.begin(item, source_of(item))
         while (found := unchanged.result()) is None:

@@ -107,9 +107,8 @@ def computed(own: Path) -> dict[str, pl.DataFrame]:
             attribute(work, needs_to_energy(work))
         run.compute_rest(model, up, chosen, own)
     return {
-        name: pl.concat(parts, how="diagonal_relaxed").select(list(OUTPUTS[name].columns))
+        name: pl.concat([OUTPUTS[name].empty(), *parts], how="diagonal_relaxed").select(list(OUTPUTS[name].columns))
         for name, parts in made.items()
-        if parts
     }
 
 

@@ -6,18 +6,18 @@ puts streams into the table's rows.
 
 from functools import partial
 
-import numpy as np
 import polars as pl
 from polars import col
 
 from pipeline.constants import G_PER_KG
-from pipeline.series import LIST, applied, beside, flat, rows_of
+from pipeline.series import LIST, beside
 from pipeline.stages.energy import network
-from pipeline.stages.lineage import At, Box, Lineage, Made, Row, Rule, Total, Way, same
+from pipeline.stages.lineage import At, Box, Lineage, Made, Row, Total, Way, same
 from pipeline.stages.need import job as need_job
 from pipeline.stages.need import run, storage_job
 from pipeline.stages.repartition import hours
 from pipeline.stages.repartition.hours import with_service
+from pipeline.stages.repartition.periods import hours_of_period, rows_by_grain
 from pipeline.stages.repartition.server import own_weight
 from pipeline.stages.repartition.storage import NUMBER_OF_JOBS, number_of_jobs
 from pipeline.tables import OUTPUTS
@@ -31,7 +31,6 @@ KIND = pl.Enum(["server", "storage", "network", "device"])
 PHASE = pl.Enum(["manufacturing", "usage"])
 STREAM = pl.Enum([*PHASES, "unallocated"])
 """Words that stand in every row are numbers of one byte until they are written."""
-PERIODS = {"day": "1d", "month": "1mo"}
 
 
 def footprint() -> pl.Expr:
@@ -207,28 +206,6 @@ def transferred(crossed: pl.LazyFrame) -> pl.LazyFrame:
     return crossed.with_columns(transfer=transfer()).select("network_id", *CELL, "start", "transfer")
 
 
-def by_grain(series: pl.LazyFrame, streams: list[str], grain: str) -> pl.LazyFrame:
-    """Rows of series per hour, or summed per day or month with the period's first hour in `hour`.
-
-    An observed cell has a series per unbroken stretch, several in a period: their sums are added up.
-    """
-    if grain == "hour":
-        return rows_of(series, streams)
-    summed = _summed_by_period(series, streams, PERIODS[grain])
-    keys = [n for n in summed.collect_schema() if n not in streams]
-    return summed.group_by(keys, maintain_order=True).agg(pl.col(s).sum() for s in streams)
-
-
-def rows_by_grain(rows: pl.LazyFrame, streams: list[str], grain: str) -> pl.LazyFrame:
-    """The same for rows of an hourly table."""
-    if grain == "hour":
-        return rows
-    keys = [n for n in rows.collect_schema() if n not in (*streams, "hour")]
-    return rows.group_by(*keys, col.hour.dt.truncate(PERIODS[grain]), maintain_order=True).agg(
-        pl.col(s).sum() for s in streams
-    )
-
-
 def in_shape(rows: pl.LazyFrame, kind: str, source: str, streams: list[str]) -> pl.LazyFrame:
     """Rows with one column of kg per stream to rows of the table; rows of 0 kg are left out. `source` names the source's id column."""
     parts = [
@@ -261,39 +238,6 @@ def unallocated(energy: pl.LazyFrame, kind: str, source: str, grain: str) -> pl.
     streams = {"unallocated:manufacturing": col.instances_fabrication_footprint, "unallocated:usage": usage}
     rows = energy.select(source, "hour", **nobody, **streams)
     return in_shape(rows_by_grain(rows, list(streams), grain), kind, source, list(streams))
-
-
-def _summed_by_period(series: pl.LazyFrame, streams: list[str], every: str) -> pl.LazyFrame:
-    names = series.collect_schema()
-    keys = [n for n in names if n not in (*streams, "start")]
-    schema = pl.Schema(
-        {**{k: names[k] for k in keys}, **dict.fromkeys(streams, pl.Float64()), "hour": pl.Datetime("us", "UTC")}
-    )
-
-    def kernel(f: pl.DataFrame) -> pl.DataFrame:
-        lengths = pl.col(streams[0]).list.len()
-        alike = f.filter(lengths > 0).group_by("start", lengths.alias("hours"), maintain_order=True)
-        return pl.concat(
-            [pl.DataFrame(schema=schema), *(_by_period(g, keys, streams, every).select(list(schema)) for _, g in alike)]
-        )
-
-    return applied(series, kernel, schema)
-
-
-def _by_period(f: pl.DataFrame, keys: list[str], streams: list[str], every: str) -> pl.DataFrame:
-    """Series over the same hours, summed by period."""
-    length = f[streams[0]].list.len()[0]
-    hours = pl.select(hour=((pl.int_range(length) + f["start"][0]) * 3_600_000_000).cast(pl.Datetime("us", "UTC")))
-    periods = (
-        hours.with_row_index("at")
-        .group_by(pl.col("hour").dt.truncate(every), maintain_order=True)
-        .agg(pl.col("at").min())
-    )
-    first = periods["at"].to_numpy()
-    sums = {s: np.add.reduceat(flat(f[s])[0].reshape(len(f), length), first, axis=1).ravel() for s in streams}
-    repeated = f.select(keys)[np.repeat(np.arange(len(f)), len(first))]
-    moments = periods["hour"].gather(np.tile(np.arange(len(first)), len(f)))
-    return repeated.with_columns(moments, *(pl.Series(s, v) for s, v in sums.items()))
 
 
 # ---------------------------------------------------------------- where the names come from
@@ -497,7 +441,7 @@ LINEAGE = Lineage(
     reads=_READS,
     made={
         "footprint": (
-            Rule("hours_of_period", "Sum over the hours of the day or month.", when=col.attribution_grain != "hour"),
+            hours_of_period(HOURLY.table, "footprint"),
             *_WAYS,
         ),
         "constant_share": _SHARES,

@@ -3,14 +3,16 @@
 import polars as pl
 from polars import col
 
-from pipeline.series import LIST, added, aligned, beside, from_rows, in_order, rows_of
+from pipeline.series import LIST, added, aligned, beside, from_rows, hour_of, in_order, rows_of
 from pipeline.stages import expressions
 from pipeline.stages.energy.grid import with_intensity
 from pipeline.stages.lineage import At, Lineage, Row, Rule, Total, same
+from pipeline.stages.repartition.periods import PERIODS, by_grain, hours_of_period
 from pipeline.tables import OUTPUTS
 
 TABLE = OUTPUTS["repartition.job"]
-BY = ["job_id", "server_id", "container_id"]
+JOB = ["job_id", "server_id"]
+BY = [*JOB, "container_id"]
 WEIGHTS = ["fabrication_weight", "usage_weight"]
 SUMS = ["fabrication_weight_sum", "usage_weight_sum", "fabrication_period_sum", "usage_period_sum"]
 
@@ -88,9 +90,8 @@ def of_direct(direct: pl.LazyFrame, container_weights: pl.LazyFrame) -> pl.LazyF
 
 def build(weights: pl.LazyFrame) -> pl.LazyFrame:
     """Series of weights and their sums per job and container, over the hours in which any container of the job has weights."""
-    by_job = ["job_id", "server_id"]
-    sums = added(weights.select(*by_job, "start", *WEIGHTS), by_job, WEIGHTS).select(
-        *by_job,
+    sums = added(weights.select(*JOB, "start", *WEIGHTS), JOB, WEIGHTS).select(
+        *JOB,
         sum_start="start",
         hours=col.fabrication_weight.list.len().cast(pl.Int64),
         fabrication_weight_sum="fabrication_weight",
@@ -98,33 +99,63 @@ def build(weights: pl.LazyFrame) -> pl.LazyFrame:
         fabrication_period_sum=col.fabrication_weight.list.sum(),
         usage_period_sum=col.usage_weight.list.sum(),
     )
-    joined = weights.join(sums, on=by_job, validate="m:1", maintain_order="left")
+    joined = weights.join(sums, on=JOB, validate="m:1", maintain_order="left")
     return in_order(aligned(joined, WEIGHTS, "sum_start", "hours").select(*BY, "start", *WEIGHTS, *SUMS), BY)
 
 
 def build_observed(weights: pl.LazyFrame) -> pl.LazyFrame:
     """The same for observed runs, over the hours in which the user runs only; `weights` are series of unbroken stretches."""
-    by_job = ["job_id", "server_id"]
     hourly = (
-        rows_of(weights.select(*by_job, "start", *WEIGHTS), WEIGHTS)
-        .group_by(*by_job, "hour")
+        rows_of(weights.select(*JOB, "start", *WEIGHTS), WEIGHTS)
+        .group_by(*JOB, "hour")
         .agg(pl.col(w).sum() for w in WEIGHTS)
     )
-    sums = from_rows(hourly, by_job, WEIGHTS).rename({w: f"{w}_sum" for w in WEIGHTS})
+    sums = from_rows(hourly, JOB, WEIGHTS).rename({w: f"{w}_sum" for w in WEIGHTS})
     periods = sums.select(
-        *by_job,
+        *JOB,
         fabrication_period_sum=col.fabrication_weight_sum.list.sum(),
         usage_period_sum=col.usage_weight_sum.list.sum(),
     )
-    beside_sums = beside(weights, "fabrication_weight", sums, by_job, [f"{w}_sum" for w in WEIGHTS])
-    return beside_sums.join(periods, on=by_job, validate="m:1").select(*BY, "start", *WEIGHTS, *SUMS).sort(*BY, "start")
+    beside_sums = beside(weights, "fabrication_weight", sums, JOB, [f"{w}_sum" for w in WEIGHTS])
+    return beside_sums.join(periods, on=JOB, validate="m:1").select(*BY, "start", *WEIGHTS, *SUMS).sort(*BY, "start")
 
 
 def rows(series: pl.LazyFrame) -> pl.LazyFrame:
     """One row per job, container and hour."""
     values = [*WEIGHTS, "fabrication_weight_sum", "usage_weight_sum"]
-    hourly = rows_of(series.with_columns(pl.col(v).cast(LIST) for v in values), values)
-    shared = hourly.with_columns(
+    return _shared(rows_of(series.with_columns(pl.col(v).cast(LIST) for v in values), values))
+
+
+def rows_by_period(weights: pl.LazyFrame, observed: pl.LazyFrame, grain: str) -> pl.LazyFrame:
+    """One row per job, container and day or month: the weights of its hours added up, and the shares of these sums.
+
+    `weights` and `observed` are what `build` and `build_observed` take. A modelled job has every container in every period from its first hour
+    to its last, as by the hour; an application those users that run in the period.
+    """
+    spans = (
+        weights.with_columns(hours=col.fabrication_weight.list.len().cast(pl.Int64))
+        .filter(col.hours > 0)
+        .group_by(JOB)
+        .agg(first=col.start.min(), last=(col.start + col.hours).max() - 1)
+    )
+    begin, end = (hour_of(at).dt.truncate(PERIODS[grain]) for at in (col.first, col.last))
+    periods = spans.select(*JOB, hour=pl.datetime_ranges(begin, end, PERIODS[grain])).explode("hour")
+    summed = by_grain(weights.select(*BY, "start", *WEIGHTS), WEIGHTS, grain)
+    every = weights.select(BY).unique().join(periods, on=JOB)
+    whole = every.join(summed, on=[*BY, "hour"], how="left", validate="1:1").with_columns(
+        pl.col(w).fill_null(0.0) for w in WEIGHTS
+    )
+    of_runs = by_grain(observed.select(*BY, "start", *WEIGHTS), WEIGHTS, grain).select(*BY, "hour", *WEIGHTS)
+    both = pl.concat([whole.select(*BY, "hour", *WEIGHTS), of_runs])
+    kinds = ("fabrication", "usage")
+    sums = {f"{k}_weight_sum": pl.col(f"{k}_weight").sum().over(*JOB, "hour") for k in kinds}
+    totals = {f"{k}_period_sum": pl.col(f"{k}_weight").sum().over(JOB) for k in kinds}
+    return _shared(both.with_columns(**sums, **totals).sort(*BY, "hour"))
+
+
+def _shared(weighed: pl.LazyFrame) -> pl.LazyFrame:
+    """The table's rows, from weights, their sums and the sums of the whole run."""
+    shared = weighed.with_columns(
         fabrication_weight_sum=fabrication_weight_sum(),
         usage_weight_sum=usage_weight_sum(),
         fabrication_share=fabrication_share(),
@@ -185,24 +216,38 @@ def _weight(column: str, over: str) -> tuple[At | Total, ...]:
     )
 
 
+_READS = (Row("derived.job", same("job_id", "server_id"), same("request_duration")),)
+_CONTAINER: dict[str, Rule | Total] = {
+    "is_direct": Rule("is_direct", "Whether the container stands in the table `occurrences`."),
+    "times_weighed": Total(
+        "container_weights",
+        "fabrication_weight",
+        same("container_id"),
+        kind="count",
+        words="Rows of container_weights.",
+        unit="1",
+    ),
+}
+_WAYS = {
+    "fabrication_weight": _weight("fabrication_weight", "Sum over the journeys that go through the container."),
+    "usage_weight": _weight(
+        "usage_weight",
+        "Sum over the journeys that go through the container, each times its country's carbon intensity.",
+    ),
+}
+HOURLY = Lineage(
+    "repartition.hourly_job",
+    key=(*BY, "hour"),
+    row="What a row of repartition.job is made of in one hour of its day or month.",
+    reads=_READS,
+    made={**_CONTAINER, **_WAYS},
+)
 LINEAGE = Lineage(
     "repartition.job",
-    reads=(Row("derived.job", same("job_id", "server_id"), same("request_duration")),),
+    reads=_READS,
     made={
-        "is_direct": Rule("is_direct", "Whether the container stands in the table `occurrences`."),
-        "times_weighed": Total(
-            "container_weights",
-            "fabrication_weight",
-            same("container_id"),
-            kind="count",
-            words="Rows of container_weights.",
-            unit="1",
-        ),
-        "fabrication_weight": _weight("fabrication_weight", "Sum over the journeys that go through the container."),
-        "usage_weight": _weight(
-            "usage_weight",
-            "Sum over the journeys that go through the container, each times its country's carbon intensity.",
-        ),
+        **_CONTAINER,
+        **{weight: (hours_of_period(HOURLY.table, weight), *ways) for weight, ways in _WAYS.items()},
         "fabrication_weight_sum": Total("repartition.job", "fabrication_weight", _SIBLINGS),
         "usage_weight_sum": Total("repartition.job", "usage_weight", _SIBLINGS),
         "fabrication_period_sum": Total(

@@ -244,24 +244,6 @@ def test_a_user_whose_runs_take_no_time_has_a_part_of_what_is_split_equally(tmp_
     )
 
 
-def test_stretches_of_one_cell_in_a_day_are_added_up():
-    stretches = frame("""
-        | job_id | start    | load   | idle   |
-        | fold   | 01:00    | [1, 2] | [8, 0] |
-        | fold   | 05:00    | [4]    | [1]    |
-        | fold   | +1 00:00 | [3]    | [2]    |
-        | none   | 03:00    | []     | []     |
-    """)
-    assert_table(
-        footprint.by_grain(stretches, ["load", "idle"], "day"),
-        """
-        | job_id | hour     | load      | idle  |
-        | fold   | 00:00    | 1 + 2 + 4 | 8 + 1 |
-        | fold   | +1 00:00 | 3         | 2     |
-    """,
-    )
-
-
 def test_by_weight_compute_and_ram_count_together(tmp_path):
     jobs = """
         | job_id | server_id | request_duration | compute_needed | ram_needed |
@@ -300,23 +282,6 @@ def test_a_storage_s_baseline_is_by_use_and_by_heads_where_nobody_ever_runs():
     assert_table(
         jobs.select("total", share=footprint.baseline_job_share()), "| total | share |\n| 12 | 6/12 |\n| 0 | 1/4 |"
     )
-
-
-def test_a_day_has_the_sum_of_its_hours_for_every_cell():
-    series = frame("""
-        | job_id | start    | load         |
-        | get    | 22:00    | [1, 2, 4, 8] |
-        | put    | 22:00    | [1, 0, 0, 3] |
-        | now    | +1 00:00 | [5]          |
-    """)
-    assert_table(footprint.by_grain(series, ["load"], "day"), """
-        | job_id | hour     | load  |
-        | get    | 00:00    | 1 + 2 |
-        | get    | +1 00:00 | 4 + 8 |
-        | put    | 00:00    | 1 + 0 |
-        | put    | +1 00:00 | 0 + 3 |
-        | now    | +1 00:00 | 5     |
-    """)  # fmt: skip
 
 
 def test_a_cell_that_pauses_has_its_share_for_all_its_stretches():

@@ -73,6 +73,41 @@ def test_direct_containers_weigh_what_they_have_in_flight(tmp_path):
     )
 
 
+def test_by_day_a_container_weighs_what_its_hours_do_and_stands_in_every_day_of_its_job(tmp_path):
+    later = "    | get    | xls              | basket       | +2 05:00 |           5 |\n"
+    given = OCCURRENCES.replace("    | get    | xls              | basket       | 02:00 |           5 |\n", later)
+    drawings = {"servers": SERVERS, "jobs": JOBS, "occurrences": given}
+    assert_table(computed(tmp_path, drawings, attribution_grain="day")["repartition.job"], """
+        | container_id | hour     | fabrication_weight | fabrication_weight_sum | fabrication_share | usage_weight | usage_share |
+        | tray         | 00:00    |                  1 |                  1 + 3 | 1/4               |            1 | 1/4         |
+        | basket       | 00:00    |                  3 |                  1 + 3 | 3/4               |            3 | 3/4         |
+        | tray         | +1 00:00 |                  0 |                      0 | 1                 |            0 | 1           |
+        | basket       | +1 00:00 |                  0 |                      0 | 1                 |            0 | 1           |
+        | tray         | +2 00:00 |                  0 |                      5 | 0                 |            0 | 0           |
+        | basket       | +2 00:00 |                  5 |                      5 | 1                 |            5 | 1           |
+    """)  # fmt: skip
+
+
+def test_by_day_a_user_who_pauses_has_a_part_of_the_whole_day(tmp_path):
+    runs = """
+        | run_id | source | server_id | application | project | user | started_at | ended_at | cpu_cores |
+        | a      | slurm  | web       | fold        | lab     | ann  | 00:00      | 01:00    |         1 |
+        | b      | slurm  | web       | fold        | lab     | bob  | 01:00      | 02:00    |         1 |
+        | c      | slurm  | web       | fold        | lab     | ann  | 05:00      | 07:00    |         1 |
+        | d      | slurm  | web       | fold        | lab     | bob  | +1 00:00   | +1 01:00 |         1 |
+    """
+    found = computed(tmp_path, {"servers": SERVERS, "job_runs": runs}, attribution_grain="day")["repartition.job"]
+    assert_table(
+        found,
+        """
+        | job_id | container_id | hour     | fabrication_share | usage_share |
+        | fold   | ann          | 00:00    | 3/4               | 3/4         |
+        | fold   | bob          | 00:00    | 1/4               | 1/4         |
+        | fold   | bob          | +1 00:00 | 1                 | 1           |
+    """,
+    )
+
+
 def test_given_container_weights_replace_what_is_in_flight(tmp_path):
     weights = "| container_id | hour | fabrication_weight | usage_weight |\n| tray | 00:00 | 6 | 300 |"
     drawings = {"servers": SERVERS, "jobs": JOBS, "occurrences": OCCURRENCES, "container_weights": weights}
