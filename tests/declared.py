@@ -28,10 +28,11 @@ GIVEN = "starts"
 """The rule that only published values tell."""
 
 
-def differences(current: Path) -> Iterator[str]:
-    """The columns of a run that differ from what is declared of them, with the first row that does; small tables first."""
+def differences(current: Path, only: str = "") -> Iterator[str]:
+    """The columns of a run (of one table) that differ from what is declared of them, with the first row that does; small tables first."""
     book = Book(Source(current))
-    tables = [(entry, frame) for entry in entries().values() if entry.written for frame in [published(book, entry)]]
+    chosen = [entry for entry in entries().values() if entry.written and only in ("", entry.table)]
+    tables = [(entry, published(book, entry)) for entry in chosen]
     for entry, frame in sorted(tables, key=lambda t: len(t[1])):
         rows = Rows(book, entry, frame)
         for column in (c for c in frame.columns if c not in entry.key and entry.ways(c)):

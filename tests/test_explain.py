@@ -163,14 +163,7 @@ def test_of_several_ways_to_a_number_the_explanation_takes_its_own(out: Path, to
 
 @pytest.mark.parametrize("name", [n for n, how in SETTINGS.items() if "attribution_grain" in how])
 def test_of_a_period_a_job_s_weights_are_those_of_its_hours(outs: dict[str, Path], name: str):
-    book = Book(Source(outs[name] / "current"))
-    entry = entries()["repartition.job"]
-    frame = book.source.rows("repartition.job")
-    assert len(frame) > 10
-    for row in frame.iter_slices(1):
-        of = Rows(book, entry, merged(entry, row))
-        for column in (c for c in entry.columns if c not in entry.key):
-            assert close(recomputed(explained(of, column)[1]), row[column][0]), (column, row)
+    assert list(differences(outs[name] / "current", only="repartition.job")) == []
 
 
 # ---------------------------------------------------------------- the declarations
