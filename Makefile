@@ -59,7 +59,7 @@ out/example/current:
 
 .PHONY: test
 test: $(STAMP) ## All tests but the deep ones
-	$(PYTHON) -m pytest -m "not deep"
+	$(PYTHON) -m pytest -m "not deep" -n 2 --dist loadfile
 
 .PHONY: test-deep
 test-deep: $(STAMP) ## The long runs too (many hours; WATTROW_EXAMPLES, WATTROW_MINUTES and WATTROW_SEED: tests/deep)

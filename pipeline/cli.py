@@ -140,7 +140,9 @@ AttributionKey = Annotated[
 AttributionGrain = Annotated[
     str | None,
     typer.Option(
-        "--attribution-grain", metavar="hour|day|month", help="Period that repartition.footprint and .job sum over."
+        "--attribution-grain",
+        metavar="hour|day|month",
+        help="Period that repartition.footprint and repartition.job sum over.",
     ),
 ]
 Columns = Annotated[
