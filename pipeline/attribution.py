@@ -84,7 +84,7 @@ def write_server_shares(work: Work, piece: Chunk, sources: Sources) -> None:
 def job_shares(work: Work, piece: Chunk) -> list[pl.LazyFrame]:
     """Rows of repartition.job of one range of jobs, by the hour or summed by period."""
     grain = work.settings.attribution_grain
-    weights, observed = job_weights(work, piece), observed_weights(piece)
+    weights, observed = job_weights(work, piece).collect().lazy(), observed_weights(piece)
     if grain != "hour":
         return [repartition_job.rows_by_period(weights, observed, grain)]
     shares = [repartition_job.build(weights)]

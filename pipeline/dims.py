@@ -1,11 +1,10 @@
 """Small input tables of a model -> OUT/current/input/TABLE: countries, patterns, devices and the like, for joins in SQL."""
 
-import json
 from pathlib import Path
 
 import polars as pl
 
-from pipeline import storage
+from pipeline import parquet, storage
 from pipeline.model import Model
 from pipeline.tables import INPUTS, Table
 
@@ -29,14 +28,10 @@ def write_input_copies(model: Model, staged: Path) -> None:
 
 def write_copy(staged: Path, table: Table, rows: pl.LazyFrame) -> None:
     """Write one input table as input/TABLE/part-all.parquet, with units and descriptions."""
+    target = storage.table_folder(staged, f"input.{table.name}") / "part-all.parquet"
+    target.parent.mkdir(parents=True, exist_ok=True)
     chosen = rows.select(pl.col(c.name).cast(c.dtype) for c in table.columns.values())
-    folder = staged / "input" / table.name
-    folder.mkdir(parents=True, exist_ok=True)
-    partial = folder / "part-all.partial"
-    frame = chosen.collect()
-    units = {"units": json.dumps(table.units())}
-    frame.write_parquet(partial, compression_level=1, arrow_schema=table.arrow_schema(), metadata=units)
-    partial.replace(storage.table_folder(staged, f"input.{table.name}") / "part-all.parquet")
+    parquet.write(target, table, list(table.columns), [chosen.collect()])
 
 
 def flag_counts(model: Model) -> dict[str, int]:

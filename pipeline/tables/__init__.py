@@ -117,10 +117,6 @@ class Table:
         """Column names and types."""
         return pl.Schema({c.name: c.dtype for c in self.columns.values()})
 
-    def arrow_schema(self) -> pa.Schema:
-        """Column names and types with unit and description in each field's metadata."""
-        return pa.schema([c.arrow_field() for c in self.columns.values()])
-
     def units(self) -> dict[str, str]:
         """Unit by column, for the columns that have one."""
         return {c.name: c.unit for c in self.columns.values() if c.unit}
