@@ -92,7 +92,7 @@ def run(
     if how.share is not None:
         return compute_share(folder, out, settings, run_identity, how, hashes)
     report = Report(run_id=f"{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}-{secrets.token_hex(3)}")
-    with locked(out), storage.told_when_full(out):
+    with locked(out), storage.told_when_full(out), storage.syncing() as sync:
         before = {} if how.fresh else storage.current_manifest(out)
         if before.get("identity") == run_identity:
             storage.clean(out, settings.keep_runs)
@@ -109,7 +109,7 @@ def run(
             done = take_over(out, staged, planned, before)
             if how.only_publish:
                 refuse_missing(planned, done)
-            compute(staged, up, planned, done, settings, progress, how, crew)
+            compute(staged, up, planned, done, settings, progress, how, crew, sync)
             report.partitions = [done[t.part.number] for t in planned]
             report.timed("partitions", since)
         since = time.monotonic()
@@ -287,12 +287,14 @@ def compute(
     progress: Progress | None,
     how: How,
     crew: Crew,
+    sync: storage.Sync,
 ) -> None:
     """Do the tasks that are not done, here, in worker processes or on a cluster, and add them to `done`."""
     todo = [t for t in planned if t.part.number not in done]
 
     def note(one: Done) -> None:
         done[one["number"]] = {**one, "how": "computed"}
+        sync(staged, one)
         log.info(
             "partition=%d/%d servers=%d rows=%d seconds=%.2f",
             len(done),

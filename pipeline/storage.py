@@ -5,7 +5,7 @@ import json
 import os
 import resource
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -121,6 +121,26 @@ def _sync_all(folder: Path) -> None:
     """Have every file and folder below on the disk, not only on its way there."""
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(_sync, folder.rglob("*")))
+
+
+Sync = Callable[[Path, dict[str, Any]], object]
+"""Has the files of a complete partition (staging folder, what is noted of it) synced, at some time."""
+
+
+@contextmanager
+def syncing() -> Iterator[Sync]:
+    """Sync files in a thread while others are computed, so that the publication, which syncs everything, finds little left to do."""
+
+    def sync(staged: Path, done: dict[str, Any]) -> None:
+        for f in done["files"]:
+            with suppress(OSError):  # what is wrong shows at the publication
+                _sync(table_folder(staged, f["table"]) / f["file"])
+
+    pool = ThreadPoolExecutor(1)
+    try:
+        yield lambda *files: pool.submit(sync, *files)
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def publish(out: Path, staged: Path, run_id: str) -> Path:
