@@ -87,9 +87,14 @@ def server_spans(jobs: pl.LazyFrame, observed: pl.LazyFrame) -> pl.LazyFrame:
 
 
 def partitions(
-    servers: Sequence[str], jobs: pl.DataFrame, observed: pl.DataFrame, largest: int, cuts: Collection[str] = ()
+    servers: Sequence[str],
+    jobs: pl.DataFrame,
+    observed: pl.DataFrame,
+    largest: int,
+    together: int,
+    cuts: Collection[str] = (),
 ) -> list[Partition]:
-    """Pack servers, by id, into partitions of at most `largest` rows, but no second server into more than TOGETHER_ROWS.
+    """Pack servers, by id, into partitions of at most `together` rows; a server of more than `largest` is computed in ranges of jobs.
 
     `jobs`: server_id, job_id, rows; `observed`: server_id, rows.
 
@@ -100,26 +105,26 @@ def partitions(
         by_server[server].append((job, rows))
     extra = dict(observed.select("server_id", "rows").iter_rows())
     made: list[Partition] = []
-    together: list[str] = []
+    packed: list[str] = []
     pending: list[str] = []
     size = 0
 
     def close() -> None:
         nonlocal size
-        if together:
-            made.append(Partition(len(made), tuple(together), (tuple(pending),), size))
-        together.clear()
+        if packed:
+            made.append(Partition(len(made), tuple(packed), (tuple(pending),), size))
+        packed.clear()
         pending.clear()
         size = 0
 
     for server in sorted(by_server):
         rows = sum(r for _, r in by_server[server]) + extra.get(server, 0)
-        if size + rows > min(largest, TOGETHER_ROWS) or server in cuts:
+        if size + rows > together or server in cuts:
             close()
         if rows > largest and len(by_server[server]) > 1:
             made.append(Partition(len(made), (server,), _chunks(by_server[server], largest), rows))
             continue
-        together.append(server)
+        packed.append(server)
         pending += [job for job, _ in by_server[server]]
         size += rows
     close()

@@ -250,12 +250,13 @@ def partitions_of(
     total = int(sized["rows"].sum()) + int(observed["rows"].sum())
     workers = 1 if shared else workers_for(total, settings)
     pieces = SHARED_PARTITIONS if shared else workers * PARTITIONS_PER_WORKER if workers > 1 else 1
-    largest = min(plan.chunk_rows(memory_bytes(settings.memory), workers), max(total // pieces, plan.SMALLEST_CHUNK))
+    largest = plan.chunk_rows(memory_bytes(settings.memory), workers)
+    together = min(largest, plan.TOGETHER_ROWS, max(total // pieces, plan.SMALLEST_CHUNK))
     cuts = {p["first"] for p in (before or {}).get("partitions", []) if "first" in p}
-    packed = total // min(largest, plan.TOGETHER_ROWS) + 1
+    packed = total // together + 1
     if len(cuts) > 2 * packed:  # after many changes, or with more memory: pack them anew
         cuts = set()
-    return plan.partitions(up.servers["server_id"].to_list(), sized, observed, largest, cuts)
+    return plan.partitions(up.servers["server_id"].to_list(), sized, observed, largest, together, cuts)
 
 
 # ---------------------------------------------------------------- computing
