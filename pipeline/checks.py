@@ -96,8 +96,8 @@ def hour_rows(root: Path, stored: views.Stored, number: Number) -> str:
             parts, source = [], views.name(stored.view)
         made = ", ".join([f"count(*) AS {tally.ROWS}", *(f"{_sum(s)} AS {s.name}" for s in sums)])
         parts.append(f"SELECT {keys}, {made} FROM {source} GROUP BY {keys}")
-    series, unseen = _noted(root, stored, tally.SERIES)
-    if len(parts) == 1 and notes and not unseen and not number(_noted_twice(by, series)):
+    series = [tally.noted_file(root, tally.SERIES, stored.view, n.stem) for n in notes]
+    if notes and not unread and all(n.exists() for n in series) and not number(_noted_twice(by, series)):
         return parts[0]
     summed = ", ".join(f"sum({n}) AS {n}" for n in names)
     return f"SELECT {keys}, {summed} FROM ({' UNION ALL '.join(parts)}) GROUP BY {keys}"
