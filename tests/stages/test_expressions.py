@@ -20,6 +20,7 @@ from tests.frames import assert_table, frame
         (3 * (1 + 0.9e-9), 3),
         (1000 * (1 + 0.9e-9), 1000),  # the guard is relative: 0.9e-6 too many
         (1000 * (1 + 1.1e-9), 1001),
+        (5e8 + 0.5, 5e8),  # exactly at the guard
         (2.5, 3),
     ],
 )
@@ -34,6 +35,7 @@ def test_shares_are_parts_of_the_sum_one_each_in_hours_without_and_empty_where_t
         |      0 |          4 |         10 |
         |      0 |          0 |         10 |
         |      0 |          0 |          0 |
+        |    0.1 |        0.4 |        0.5 |
     """)
     found = rows.select("weight", share=expressions.share(col.weight, col.weight_sum, col.period_sum))
-    assert_table(found, "| weight | share |\n| 1 | 1/4 |\n| 0 | 0 |\n| 0 | 1 |\n| 0 | - |")
+    assert_table(found, "| weight | share |\n| 1 | 1/4 |\n| 0 | 0 |\n| 0 | 1 |\n| 0 | - |\n| 0.1 | 1/4 |")
