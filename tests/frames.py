@@ -29,7 +29,7 @@ IDS = re.compile(
     r".*_id|zone|timezone|clock|kind|stream|phase|source|server_type|compute_unit|application|project|user|name|provider|instance_type"
 )
 
-_HOUR = re.compile(r"(?:([+-]\d+) )?(\d\d):(\d\d)")
+_HOUR = re.compile(r"(?:([+-]\d+) )?(\d\d):(\d\d)(?::(\d\d)\.(\d{3}))?")
 _OPERATORS: dict[type, Callable[[Any, Any], Any]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
@@ -39,11 +39,11 @@ _OPERATORS: dict[type, Callable[[Any, Any], Any]] = {
 
 
 def at(text: str) -> datetime:
-    """The hour `HH:MM` of the drawn day, `+1 HH:MM` of the day after it."""
+    """The hour `HH:MM` of the drawn day, `+1 HH:MM` of the day after it, `HH:MM:SS.mmm` to the millisecond."""
     match = _HOUR.fullmatch(text)
     assert match, text
-    days, hours, minutes = (int(g or 0) for g in match.groups())
-    return DAY + timedelta(days=days, hours=hours, minutes=minutes)
+    days, hours, minutes, seconds, ms = (int(g or 0) for g in match.groups())
+    return DAY + timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds, milliseconds=ms)
 
 
 def index(text: str) -> int:

@@ -178,13 +178,22 @@ def test_runs_of_no_named_source_are_one_source():
 
 def test_the_largest_amounts_do_not_overflow():
     made = runs("""
-        | run_id | source | server_id | application | project | user | submitted_at | started_at | ended_at | cpu_cores |
-        | a      | slurm  | node      | fold        | lab     | ann  | 00:00        | 00:00      | 02:00    |   1200000 |
-        | b      | slurm  | node      | fold        | lab     | ann  | 00:00        | 00:00      | 02:00    |   1200000 |
-        | c      | slurm  | node      | fold        | lab     | ann  | 00:00        | 00:00      | 02:00    |   1200000 |
+        | run_id | source | server_id | application | project | user | submitted_at | started_at | ended_at | cpu_cores |    gpus |     ram |
+        | a      | slurm  | node      | fold        | lab     | ann  | 00:00        | 00:00      | 02:00    |   1200000 |       0 |       0 |
+        | b      | slurm  | node      | fold        | lab     | ann  | 00:00        | 00:00      | 02:00    |   1200000 |       0 |       0 |
+        | c      | slurm  | node      | fold        | lab     | ann  | 00:00        | 00:00      | 02:00    |   1200000 |       0 |       0 |
+        | d      | slurm  | node      | fold        | lab     | eve  | 00:00        | 00:00      | 01:00    |   1200000 | 1200000 | 1200000 |
+        | e      | slurm  | node      | fold        | lab     | eve  | 00:00        | 00:00      | 01:00    |   1200000 | 1200000 | 1200000 |
+        | f      | slurm  | node      | fold        | lab     | eve  | 00:00        | 00:00      | 01:00    |   1200000 | 1200000 | 1200000 |
     """)  # fmt: skip
     assert_table(
-        made.filter(pl.col("run_hours") > 0), "| hour | core_hours |\n| 00:00 | 3600000 |\n| 01:00 | 3600000 |"
+        made.filter(pl.col("run_hours") > 0),
+        """
+        | user | hour  | core_hours | gpu_hours | ram_hours |
+        | ann  | 00:00 |    3600000 |         0 |         0 |
+        | ann  | 01:00 |    3600000 |         0 |         0 |
+        | eve  | 00:00 |    3600000 |   3600000 |   3600000 |
+    """,
     )
 
 
@@ -208,11 +217,13 @@ def test_amounts_that_are_no_whole_thousandths_are_summed_all_the_same():
         | c      | slurm  | node      | fold        | lab     | ann  | 00:00        | 00:45      | 01:30    |         0 |  2/3 | 7/3 |
         | d      | slurm  | node      | fold        | lab     | ann  | 00:00        | 01:15      | 01:15    |       1/3 |    1 |   1 |
         | e      | slurm  | node      | fold        | lab     | ann  | 00:00        | 01:30      | 02:00    |       1/7 |  1/7 | 1/7 |
+        | f      | slurm  | node      | fold        | lab     | ann  | 00:00        | 05:00      | 06:00    | 1/10000000 |   0 |   0 |
     """)  # fmt: skip
     assert_table(made.filter(pl.col("run_hours") > 0), """
         | hour  | runs_running | run_hours       | core_hours      | gpu_hours             | ram_hours             |
         | 00:00 |            3 | 1 + 1/2 + 1/4   | 1/3 + 1/2       | 2/3 * 1/4             | 7/3 * 1/4             |
         | 01:00 |            3 | 1 + 1/2 + 1/2   | 1/3 + 1/7 * 1/2 | 2/3 * 1/2 + 1/7 * 1/2 | 7/3 * 1/2 + 1/7 * 1/2 |
+        | 05:00 |            1 | 1               | 1/10000000      | 0                     | 0                     |
     """)  # fmt: skip
 
 
@@ -279,3 +290,93 @@ def test_pieces_that_end_on_the_hour_or_take_no_time_count_no_run_off(day: str):
         | {day}02:00 |            0 |            1 |          1 |    4 * 1/2 |          0 |
     """,
     )
+
+
+def test_runs_of_one_user_in_one_hour_add_up():
+    made = runs("""
+        | run_id | source | server_id | application | project | user | submitted_at | started_at | ended_at | cpu_cores | data_transferred | data_stored | energy |
+        | a      | slurm  | node      | fold        | lab     | ann  | 00:00        | 00:15      | 00:45    |         1 |                4 |         0.5 |      1 |
+        | b      | slurm  | node      | fold        | lab     | ann  | 00:00        | 00:30      | 01:00    |         1 |              0.5 |           6 |      - |
+        | c      | slurm  | node      | fold        | lab     | ann  | 00:30        | 00:30      | 01:00    |         1 |                0 |           0 |      2 |
+        | still  | slurm  | node      | fold        | lab     | ann  | 00:20        | 00:20      | 00:20    |         1 |                0 |           0 |      - |
+    """)  # fmt: skip
+    assert_table(made.filter(pl.col("run_hours") > 0), """
+        | hour  | runs_started | runs_running | wait_hours | core_hours | data_transferred | data_stored | measured_energy |
+        | 00:00 |            4 |            3 |  1/4 + 1/2 |        3/2 |              4.5 |         6.5 |               3 |
+    """)  # fmt: skip
+
+
+def test_each_run_in_pieces_counts_once_and_its_data_goes_by_the_time_of_each():
+    pieces = given(
+        "job_run_intervals",
+        """
+        | run_id | interval_no | started_at | ended_at |
+        | a      |           0 | 00:00      | 00:15    |
+        | a      |           1 | 00:30      | 01:15    |
+        | b      |           0 | 00:10      | 00:20    |
+        | b      |           1 | 00:40      | 00:50    |
+        | c      |           0 | 02:30      | 02:30    |
+        | c      |           1 | 03:30      | 03:30    |
+    """,
+    )
+    made = runs("""
+        | run_id | source | server_id | application | project | user | submitted_at | started_at | ended_at | cpu_cores | data_transferred | energy |
+        | a      | slurm  | node      | fold        | lab     | ann  | 00:00        | 00:00      | 01:15    |         1 |                8 |      - |
+        | b      | slurm  | node      | fold        | lab     | ann  | 00:00        | 00:10      | 00:50    |         1 |                0 |      - |
+        | c      | slurm  | node      | fold        | lab     | ann  | 02:30        | 02:30      | 03:30    |         1 |                0 |      4 |
+    """, pieces)  # fmt: skip
+    assert_table(
+        made,
+        """
+        | hour  | runs_started | runs_running | runs_ended | core_hours      | data_transferred | measured_energy |
+        | 00:00 |            2 |            2 |          1 | 3/4 + 1/3       | 8 * 3/4          |               - |
+        | 01:00 |            0 |            1 |          1 | 1/4             | 8 * 1/4          |               - |
+        | 02:00 |            1 |            0 |          0 | 0               | 0                |           4 / 2 |
+        | 03:00 |            0 |            0 |          1 | 0               | 0                |           4 / 2 |
+    """,
+    )
+
+
+def test_a_run_over_many_hours_holds_all_of_them_and_one_of_a_millisecond_its_own():
+    made = runs("""
+        | run_id | source | server_id | application | project | user | submitted_at | started_at | ended_at     | cpu_cores | data_transferred |
+        | long   | slurm  | node      | fold        | lab     | ann  | 00:00        | 00:30      | 05:00        |     1.001 |                0 |
+        | blink  | slurm  | node      | sort        | lab     | ann  | 00:00        | 00:00      | 00:00:00.001 |         1 |                0 |
+        | over   | slurm  | node      | sort        | lab     | bob  | 02:00        | 02:00      | 03:00:00.001 |         0 |          3600001 |
+    """)  # fmt: skip
+    assert_table(made.filter(pl.col("run_hours") > 0), """
+        | application | user | hour  | run_hours   | core_hours  | data_transferred |
+        | fold        | ann  | 00:00 |         1/2 |   1.001 / 2 |                0 |
+        | fold        | ann  | 01:00 |           1 |       1.001 |                0 |
+        | fold        | ann  | 02:00 |           1 |       1.001 |                0 |
+        | fold        | ann  | 03:00 |           1 |       1.001 |                0 |
+        | fold        | ann  | 04:00 |           1 |       1.001 |                0 |
+        | sort        | ann  | 00:00 |   1/3600000 |   1/3600000 |                0 |
+        | sort        | bob  | 02:00 |           1 |           0 |          3600000 |
+        | sort        | bob  | 03:00 |   1/3600000 |           0 |                1 |
+    """)  # fmt: skip
+
+
+def test_energy_of_a_run_shorter_than_an_hour_goes_by_its_time_in_each():
+    made = runs("""
+        | run_id | source | server_id | application | project | user | submitted_at | started_at | ended_at | energy |
+        | a      | slurm  | node      | fold        | lab     | ann  | 00:00        | 00:45      | 01:05    |      4 |
+    """)  # fmt: skip
+    assert_table(
+        made.filter(pl.col("run_hours") > 0), "| hour | measured_energy |\n| 00:00 | 4 * 3/4 |\n| 01:00 | 4 * 1/4 |"
+    )
+
+
+def test_runs_of_other_centuries_stay_with_who_ran_them():
+    ages = given("job_runs", """
+        | run_id | source | server_id | application | project | user | submitted_at | started_at | ended_at | cpu_cores |
+        | a      | slurm  | node      | fold        | lab     | ann  | 00:00        | 00:00      | 00:30    |         1 |
+        | b      | slurm  | node      | fold        | lab     | bob  | 00:00        | 00:00      | 00:30    |         1 |
+    """)  # fmt: skip
+    moments = ["submitted_at", "started_at", "ended_at"]
+    early = ages.with_columns(pl.col(m).dt.offset_by("-400y") for m in moments)
+    found = run.build(run.held_intervals(early, NO_PIECES, NO_HORIZONS)).collect()
+    assert found.select("user", pl.col("hour").dt.year(), "core_hours").rows() == [
+        ("ann", 2025 - 400, 0.5),
+        ("bob", 2025 - 400, 0.5),
+    ]
