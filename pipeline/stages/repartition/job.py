@@ -81,7 +81,7 @@ def of_direct(direct: pl.LazyFrame, container_weights: pl.LazyFrame) -> pl.LazyF
     pairs = direct.select(BY).unique()
     given = from_rows(container_weights, ["container_id"], WEIGHTS)
     weighed = pairs.join(given, on="container_id", validate="m:1").select(*BY, "start", *WEIGHTS)
-    others = direct.join(container_weights.select("container_id").unique(), on="container_id", how="anti").filter(
+    others = direct.join(container_weights.select("container_id"), on="container_id", how="anti").filter(
         col.request_duration > 0
     )
     counted = others.select(*BY, "start", fabrication_weight="avg_occurrences", usage_weight="avg_occurrences")
@@ -141,7 +141,7 @@ def rows_by_period(weights: pl.LazyFrame, observed: pl.LazyFrame, grain: str) ->
     begin, end = (hour_of(at).dt.truncate(PERIODS[grain]) for at in (col.first, col.last))
     periods = spans.select(*JOB, hour=pl.datetime_ranges(begin, end, PERIODS[grain])).explode("hour")
     summed = by_grain(weights.select(*BY, "start", *WEIGHTS), WEIGHTS, grain)
-    every = weights.select(BY).unique().join(periods, on=JOB)
+    every = weights.select(BY).join(periods, on=JOB)
     whole = every.join(summed, on=[*BY, "hour"], how="left", validate="1:1").with_columns(
         pl.col(w).fill_null(0.0) for w in WEIGHTS
     )

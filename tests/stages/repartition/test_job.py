@@ -2,7 +2,8 @@
 
 import polars as pl
 
-from tests.frames import assert_table, computed
+from pipeline.stages.repartition import job
+from tests.frames import assert_table, computed, frame
 from tests.stages.repartition.test_server import JOBS, SERVERS
 
 WORLD = {
@@ -138,3 +139,75 @@ def test_a_container_that_nobody_is_ever_in_stands_beside_the_others_with_zeros(
         | report       |                  0 | 0                 |
     """,
     )
+
+
+def test_periods_of_a_job_reach_from_its_first_hour_to_its_last():
+    weights = frame("""
+        | job_id | server_id | container_id | start    | fabrication_weight | usage_weight |
+        | put    | web       | shelf        | +1 00:00 | [2]                | [0]          |
+        | get    | web       | tray         | 22:00    | [1, 2]             | [5, 0]       |
+        | get    | web       | basket       | +2 23:00 | [3]                | [15]         |
+        | get    | web       | never        | -9 00:00 | []                 | []           |
+        | idle   | web       | never        | -9 00:00 | []                 | []           |
+    """)
+    users = frame("""
+        | job_id | server_id | container_id | start    | fabrication_weight | usage_weight |
+        | fold   | web       | eve          | 01:00    | [1]                | [1]          |
+        | fold   | web       | bob          | 04:00    | [1]                | [1]          |
+        | fold   | web       | bob          | 01:00    | [2]                | [2]          |
+        | fold   | web       | bob          | +1 02:00 | [1, 1]             | [1, 1]       |
+    """)
+    found = job.rows_by_period(weights, users, "day").collect()
+    assert_table(
+        found.lazy(),
+        """
+        | job_id | container_id | hour     | fabrication_weight | fabrication_weight_sum | fabrication_share | usage_weight | usage_weight_sum | usage_share |
+        | fold   | bob          | 00:00    |                  3 |                      4 | 3/4               |            3 |                4 | 3/4         |
+        | fold   | bob          | +1 00:00 |                  2 |                      2 | 1                 |            2 |                2 | 1           |
+        | fold   | eve          | 00:00    |                  1 |                      4 | 1/4               |            1 |                4 | 1/4         |
+        | get    | basket       | 00:00    |                  0 |                      3 | 0                 |            0 |                5 | 0           |
+        | get    | basket       | +1 00:00 |                  0 |                      0 | 1                 |            0 |                0 | 1           |
+        | get    | basket       | +2 00:00 |                  3 |                      3 | 1                 |           15 |               15 | 1           |
+        | get    | never        | 00:00    |                  0 |                      3 | 0                 |            0 |                5 | 0           |
+        | get    | never        | +1 00:00 |                  0 |                      0 | 1                 |            0 |                0 | 1           |
+        | get    | never        | +2 00:00 |                  0 |                      3 | 0                 |            0 |               15 | 0           |
+        | get    | tray         | 00:00    |                  3 |                      3 | 1                 |            5 |                5 | 1           |
+        | get    | tray         | +1 00:00 |                  0 |                      0 | 1                 |            0 |                0 | 1           |
+        | get    | tray         | +2 00:00 |                  0 |                      3 | 0                 |            0 |               15 | 0           |
+        | put    | shelf        | +1 00:00 |                  2 |                      2 | 1                 |            0 |                0 | -           |
+    """,
+    )
+    assert found.equals(found.sort("job_id", "server_id", "container_id", "hour"))
+
+
+def test_a_container_that_two_patterns_reach_has_the_weight_that_is_given_once(tmp_path):
+    weights = "| container_id | hour | fabrication_weight | usage_weight |\n| basket | 00:00 | 6 | 300 |\n| basket | 01:00 | 1 | 2 |"
+    drawings = {"servers": SERVERS, "jobs": JOBS, "occurrences": OCCURRENCES, "container_weights": weights}
+    found = computed(tmp_path, drawings)["repartition.job"].filter(pl.col("container_id") == "basket")
+    assert_table(
+        found,
+        """
+        | hour  | fabrication_weight | usage_weight |
+        | 00:00 |                  6 |          300 |
+        | 01:00 |                  1 |            2 |
+    """,
+    )
+
+
+def test_a_job_of_no_duration_has_nothing_in_flight_and_no_rows(tmp_path):
+    jobs = JOBS.replace("| get    | web       | -          |             3600 |", "| get | web | - | 0 |")
+    found = computed(tmp_path, {"servers": SERVERS, "jobs": jobs, "occurrences": OCCURRENCES})["repartition.job"]
+    assert found.is_empty()
+
+
+def test_users_of_a_job_come_one_after_the_other_whatever_the_order_of_their_runs():
+    users = frame("""
+        | job_id | server_id | container_id | start | fabrication_weight | usage_weight |
+        | sort   | web       | eve          | 01:00 | [1]                | [1]          |
+        | fold   | web       | eve          | 04:00 | [1]                | [1]          |
+        | fold   | web       | bob          | 04:00 | [2]                | [2]          |
+        | fold   | web       | eve          | 01:00 | [2]                | [2]          |
+    """)
+    found = job.build_observed(users).select("job_id", "container_id", "start").collect()
+    assert found.equals(found.sort(pl.all()))
+    assert len(found) == 4
