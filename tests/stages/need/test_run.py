@@ -299,10 +299,11 @@ def test_runs_of_one_user_in_one_hour_add_up():
         | b      | slurm  | node      | fold        | lab     | ann  | 00:00        | 00:30      | 01:00    |         1 |              0.5 |           6 |      - |
         | c      | slurm  | node      | fold        | lab     | ann  | 00:30        | 00:30      | 01:00    |         1 |                0 |           0 |      2 |
         | still  | slurm  | node      | fold        | lab     | ann  | 00:20        | 00:20      | 00:20    |         1 |                0 |           0 |      - |
+        | d      | slurm  | node      | fold        | lab     | ann  | 00:00        | 00:00      | 00:30    |         1 |                0 |        0.25 |      - |
     """)  # fmt: skip
     assert_table(made.filter(pl.col("run_hours") > 0), """
         | hour  | runs_started | runs_running | wait_hours | core_hours | data_transferred | data_stored | measured_energy |
-        | 00:00 |            4 |            3 |  1/4 + 1/2 |        3/2 |              4.5 |         6.5 |               3 |
+        | 00:00 |            5 |            4 |  1/4 + 1/2 |          2 |              4.5 |        6.75 |               3 |
     """)  # fmt: skip
 
 

@@ -88,3 +88,16 @@ def test_a_journey_or_span_of_no_time_leaves_nobody_under_way():
     journeys = given("usage_pattern_journeys", "| usage_pattern_id | usage_journey_id |\n| boxes | visit |")
     none = usage_pattern.journeys_under_way(deployed, journeys, frame("| usage_journey_id | duration |\n| visit | 0 |"))
     assert none.collect().is_empty()
+
+
+def test_a_journey_of_half_a_second_and_a_span_of_half_an_hour_count():
+    deployed = frame("| usage_pattern_id | start | starts |\n| boxes | 00:00 | [2] |")
+    edge = given(
+        "edge_usage_patterns", "| usage_pattern_id | network_id | country_id | usage_span |\n| boxes | n | fr | 0.5 |"
+    )
+    assert_table(usage_pattern.fleets(deployed, edge), "| usage_pattern_id | start | fleet |\n| boxes | 00:00 | [1] |")
+    journeys = given("usage_pattern_journeys", "| usage_pattern_id | usage_journey_id |\n| boxes | visit |")
+    brief = frame("| usage_journey_id | duration |\n| visit | 0.5 |")
+    assert_table(
+        usage_pattern.journeys_under_way(deployed, journeys, brief), "| start | under_way |\n| 00:00 | [2 / 7200] |"
+    )

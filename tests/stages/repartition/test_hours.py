@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from polars import col
 
 from pipeline.stages.repartition import hours
 from tests.frames import assert_table, frame, given
@@ -33,6 +34,12 @@ def test_demand_below_one_counts_like_any_other():
 def test_a_part_of_an_instance_needs_the_whole_of_it():
     # instance 1 is needed in both hours, with a demand of 4, instance 2 in the last alone
     found = hours.tier_rate(*server([1, 3], [0.5, 1.5], 2))
+    assert found == pytest.approx([1 / 2 * (1 / 4), 1 / 2 * (1 / 4 + 1 / 3)])
+
+
+def test_a_part_of_an_instance_above_a_whole_one_needs_one_more():
+    # instance 1 is needed in both hours, instance 2 in the last alone
+    found = hours.tier_rate(*server([1, 3], [1, 1.5], 2))
     assert found == pytest.approx([1 / 2 * (1 / 4), 1 / 2 * (1 / 4 + 1 / 3)])
 
 
@@ -125,3 +132,87 @@ def test_with_the_key_binding_the_base_consumption_of_services_counts_of_the_res
     """)
     found = rows.select(demand=hours.binding_demand_sum(), rate=hours.base_demand_rate())
     assert_table(found, "| demand | rate |\n| 3 + 1 | 2 * 4/5 |\n| 3 + 10 | 20 * 4/5 |")
+
+
+@pytest.mark.parametrize(
+    ("key", "demand_sum"),
+    [
+        ("weight", "[3/4 + 2 * (3/4 + 5/8), 1/4 + 1 * 1/4]"),
+        ("binding", "[3/3 + 2 * (2/3 + 1/3), 1/3 + 1 * 0]"),
+    ],
+)
+def test_all_services_of_a_server_count_in_every_hour_and_all_hours_in_the_period(key: str, demand_sum: str):
+    needs = given(
+        "need.server",
+        "| server_id | hour | ram_need | compute_need |\n| web | 00:00 | 0 | 3 |\n| web | 01:00 | 0 | 1 |",
+    )
+    instances = given(
+        "instances.server",
+        """
+        | server_id | hour  | raw_nb_of_instances | nb_of_instances |
+        | web       | 00:00 |                 3/3 |               2 |
+        | web       | 01:00 |                 1/3 |               1 |
+    """,
+    )
+    energy = given("energy.server", "| server_id | hour |\n| web | 00:00 |\n| web | 01:00 |")
+    servers = given("servers", "| server_id | compute | ram |\n| web | 4 | 8 |")
+    capacity = given(
+        "instances.capacity",
+        """
+        | server_id | available_ram_per_instance | available_compute_per_instance |
+        | web       |                          4 |                              3 |
+    """,
+    )
+    services = given(
+        "derived.service",
+        """
+        | service_id | server_id | base_ram_consumption | base_compute_consumption |
+        | video      | web       |                    2 |                        2 |
+        | api        | web       |                    3 |                        1 |
+        | chat       | web       |                    2 |                        0 |
+    """,
+    )
+    volumes = given(
+        "need.service",
+        """
+        | service_id | hour  | job_volume |
+        | video      | 00:00 |          1 |
+        | api        | 00:00 |          2 |
+        | api        | 01:00 |          0 |
+        | chat       | 01:00 |          4 |
+    """,
+    )
+    made, rates = hours.of_servers(needs, instances, energy, volumes, services, servers, capacity, attribution_key=key)
+    assert_table(made, f"| server_id | start | demand_sum |\n| web | 00:00 | {demand_sum} |")
+    total = made.select(col.period_demand == col.demand_sum.list.sum()).collect().item()
+    assert total
+    assert_table(
+        rates.filter(col.service_id == "chat"),
+        "| service_id | start | base_weight_rate | base_demand_rate |\n| chat | 01:00 | [1/4 * 1/4] | [0] |",
+    )
+
+
+def test_where_ram_binds_the_ram_of_all_services_counts():
+    needs = given("need.server", "| server_id | hour | ram_need | compute_need |\n| web | 00:00 | 4 | 0 |")
+    instances = given(
+        "instances.server", "| server_id | hour | raw_nb_of_instances | nb_of_instances |\n| web | 00:00 | 1 | 2 |"
+    )
+    energy = given("energy.server", "| server_id | hour |\n| web | 00:00 |")
+    servers = given("servers", "| server_id | compute | ram |\n| web | 4 | 8 |")
+    capacity = given(
+        "instances.capacity",
+        "| server_id | available_ram_per_instance | available_compute_per_instance |\n| web | 4 | 3 |",
+    )
+    services = given(
+        "derived.service",
+        """
+        | service_id | server_id | base_ram_consumption | base_compute_consumption |
+        | video      | web       |                    2 |                        2 |
+        | api        | web       |                    3 |                        1 |
+    """,
+    )
+    volumes = given("need.service", "| service_id | hour | job_volume |\n| video | 00:00 | 1 |\n| api | 00:00 | 2 |")
+    made, _ = hours.of_servers(
+        needs, instances, energy, volumes, services, servers, capacity, attribution_key="binding"
+    )
+    assert_table(made, "| server_id | start | demand_sum |\n| web | 00:00 | [1 + 2 * (2/4 + 3/4)] |")

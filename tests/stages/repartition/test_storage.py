@@ -1,7 +1,7 @@
 """repartition.storage: weights and shares of a storage's embodied carbon, and how it is passed on."""
 
 from pipeline.stages.repartition import storage
-from tests.frames import assert_table, computed, frame
+from tests.frames import assert_table, computed, frame, given
 from tests.stages.repartition.test_server import SERVERS
 
 DRAWINGS = {
@@ -75,3 +75,32 @@ def test_a_need_above_the_capacity_by_rounding_noise_leaves_nothing_to_share():
         |               1 |                2 |                 2.0000000001 |                 0 | 2.0000000001 |                               1 |
     """)  # fmt: skip
     assert_table(full.select(shared=storage.shared(), baseline=storage.baseline()), "| shared | baseline |\n| 0 | 0 |")
+
+
+def test_a_storage_that_is_not_deployed_passes_nothing_on_and_hours_are_in_their_order():
+    need = given(
+        "need.storage",
+        "| storage_id | hour | full_cumulative_storage_need |\n| disk | 01:00 | 2 |\n| disk | 00:00 | 0 |",
+    )
+    instances = given(
+        "instances.storage",
+        """
+        | storage_id | hour  | nb_of_instances |
+        | disk       | 01:00 |               1 |
+        | disk       | 00:00 |               0 |
+    """,
+    )
+    energy = given(
+        "energy.storage",
+        """
+        | storage_id | hour  | instances_fabrication_footprint |
+        | disk       | 01:00 |                               8 |
+        | disk       | 00:00 |                               8 |
+    """,
+    )
+    backing = frame("| server_id | storage_id | storage_capacity | base_storage_need |\n| web | disk | 4 | 0 |")
+    held = need.with_columns(held="full_cumulative_storage_need")
+    assert_table(
+        storage.of_storages(held, instances, energy, backing),
+        "| storage_id | start | retention_per_tb | baseline | weight_sum |\n| disk | 00:00 | [0, 8/4] | [0, 8 * 2/4] | [0, 4] |",
+    )
