@@ -130,3 +130,18 @@ def test_every_journey_counts_its_own_time_from_its_start():
     """,
     )
     assert_table(cell.journey_durations(steps), "| usage_journey_id | duration |\n| hop | 180 |\n| visit | 1860 |")
+
+
+def test_cells_come_by_job_and_pattern_whatever_the_order_of_what_leads_to_them():
+    steps = cell.steps_in_time(
+        given("usage_journey_steps", "| usage_journey_id | position | usage_journey_step_id |\n| visit | 0 | step |"),
+        given("usage_steps", "| usage_journey_step_id | user_time_spent |\n| step | 60 |"),
+    )
+    journeys = given(
+        "usage_pattern_journeys", "| usage_pattern_id | usage_journey_id |\n| work | visit |\n| home | visit |"
+    )
+    step_jobs = given("usage_step_jobs", "| usage_journey_step_id | job_id |\n| step | put |\n| step | get |")
+    nothing = (given(t) for t in ("edge_usage_pattern_journeys", "edge_usage_journey_needs", "server_need_jobs"))
+    jobs = frame("| job_id | server_id |\n| put | web |\n| get | web |")
+    made = cell.build(journeys, steps, step_jobs, *nothing, jobs).select("job_id", "usage_pattern_id").collect()
+    assert made.rows() == [("get", "home"), ("get", "work"), ("put", "home"), ("put", "work")]

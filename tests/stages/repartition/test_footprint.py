@@ -308,12 +308,12 @@ def test_a_cell_s_part_of_its_job_is_by_all_its_stretches_however_small_they_are
         | job_id | server_id | container_id | usage_pattern_id | server_type | start | size | demand |
         | fold   | node      | ann          | lab              | on-premise  | 00:00 |  0.1 | [1]    |
         | fold   | node      | ann          | lab              | on-premise  | 02:00 |  0.3 | [3]    |
-        | fold   | node      | bob          | lab              | on-premise  | 00:00 |  0.4 | [4]    |
+        | fold   | node      | bob          | lab              | on-premise  | 00:00 |  0.1 | [4]    |
     """)
     series = frame("| server_id | start | provision_rate | any_demand |\n| node | 00:00 | [1/8, 1/8, 1/8] | true |")
     jobs = frame("| server_id | number_of_jobs |\n| node | 3 |")
-    expected = "| job_id | container_id | constant_share |\n| fold | ann | 1/2 |\n| fold | bob | 1/2 |"
+    expected = "| job_id | container_id | constant_share |\n| fold | ann | 4/5 |\n| fold | bob | 1/5 |"
     assert_table(footprint.constant_shares(demanding, series, jobs), expected)
     sizes = demanding.select(*footprint.CELL, "size")
-    totals = frame("| server_id | total |\n| node | 0.8 |")
+    totals = frame("| server_id | total |\n| node | 0.5 |")
     assert_table(footprint.storage_shares(sizes, totals, jobs), expected)
