@@ -75,11 +75,16 @@ def of_log(read: Callable[[Path, Path], ImportReport], name: Callable[[bytes], s
     return target
 
 
+INSTANCES = "provider,instance_type,power,ram,compute,carbon_footprint_fabrication\nscaleway,dev1-s,15,2,2,30\n"
+"""What the cloud servers of the seeds are, without which no model of them loads."""
+
+
 def efootprint(data: bytes, folder: Path) -> None:
     """A system file; what is written is a model that loads, or one that is refused."""
     source = folder / "system.json"
     source.write_bytes(data)
     import_efootprint(source, folder / "model")
+    (folder / "model" / "cloud_instances.csv").write_text(INSTANCES, encoding="utf-8")
     model.load(folder / "model")
 
 
