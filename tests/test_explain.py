@@ -175,6 +175,15 @@ def test_every_column_of_every_row_is_what_is_declared_of_it(tmp_path: Path, key
     assert list(differences(tmp_path / "out/current")) == []
 
 
+def test_occurrences_are_what_triggers_them_where_none_are_given(tmp_path: Path):
+    model = write_model(tmp_path / "model")
+    for given in ("occurrences", "container_weights"):
+        for file in model.glob(f"{given}.*"):
+            file.unlink()
+    run.run(model, tmp_path / "out", settings.load(None, {}))
+    assert list(differences(tmp_path / "out/current", only="need.occurrence")) == []
+
+
 @pytest.mark.parametrize("told", NOTHING)
 def test_where_there_is_nothing_tables_that_are_never_written_have_zeros(out: Path, told: str):
     values = values_of(out / "current", told)

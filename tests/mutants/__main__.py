@@ -103,7 +103,7 @@ EXPLAIN = "tests/test_explain.py"
 STEPS: dict[str, list[str]] = {
     "golden": ["tests/test_golden.py", "tests/test_dictionary.py"],
     "models": [],  # tests/mutants/batches.py
-    "declarations": [EXPLAIN, "-k", "says_how or found_somewhere or symbols_come"],
+    "declarations": [EXPLAIN, "-k", "says_how or found_somewhere or symbols_come or none_are_given"],
     "columns": [f"{EXPLAIN}::test_every_column_of_every_row_is_what_is_declared_of_it"],
     "explain": [
         f"{EXPLAIN}::test_of_several_ways_to_a_number_the_explanation_takes_its_own",
