@@ -4,9 +4,9 @@ from pathlib import Path
 
 import polars as pl
 
-from pipeline import parquet, storage
+from pipeline import storage
 from pipeline.model import Model
-from pipeline.tables import INPUTS, Table
+from pipeline.tables import INPUTS
 
 LARGE = (
     "occurrences",
@@ -23,15 +23,7 @@ COPIED = tuple(name for name in INPUTS if name not in LARGE)
 def write_input_copies(model: Model, staged: Path) -> None:
     """Write every small input table in canonical units, those without rows too, so that each view finds its file."""
     for name in COPIED:
-        write_copy(staged, INPUTS[name], model[name])
-
-
-def write_copy(staged: Path, table: Table, rows: pl.LazyFrame) -> None:
-    """Write one input table as input/TABLE/part-all.parquet, with units and descriptions."""
-    target = storage.table_folder(staged, f"input.{table.name}") / "part-all.parquet"
-    target.parent.mkdir(parents=True, exist_ok=True)
-    chosen = rows.select(pl.col(c.name).cast(c.dtype) for c in table.columns.values())
-    parquet.write(target, table, list(table.columns), [chosen.collect()])
+        storage.write_whole(staged, "input", INPUTS[name], model[name])
 
 
 def flag_counts(model: Model) -> dict[str, int]:

@@ -376,7 +376,7 @@ def compute_rest(model: Model, up: Upstream, settings: Settings, staged: Path) -
     dims.write_input_copies(model, staged)
     for name in DETAILS:
         if model.has(name):
-            rows = storage.write_detail(staged, DETAILS[name], model[name])
+            rows = storage.write_whole(staged, "source", DETAILS[name], model[name])
             files.append({"table": f"source.{name}", "file": "part-all.parquet", "rows": rows})
     for name in sorted(set(OUTPUTS) - {f["table"] for f in files if f["rows"]}):
         empty = storage.write_rows(staged, OUTPUTS[name], OUTPUTS[name].empty().lazy(), "part-empty", None)

@@ -196,10 +196,10 @@ def clean(out: Path, keep: int) -> None:
         shutil.rmtree(removed, ignore_errors=True)
 
 
-def write_detail(root: Path, table: Table, rows: pl.LazyFrame) -> int:
-    """Write a detail table of job records under ROOT/source; the number of rows."""
+def write_whole(root: Path, family: str, table: Table, rows: pl.LazyFrame) -> int:
+    """Write a table that is no output as the one file ROOT/FAMILY/TABLE/part-all.parquet; the number of rows."""
     names = list(table.columns)
-    target = root / "source" / table.name / "part-all.parquet"
+    target = table_folder(root, f"{family}.{table.name}") / "part-all.parquet"
     target.parent.mkdir(parents=True, exist_ok=True)
     return parquet.write(target, table, names, [_typed(rows, table, names)])
 

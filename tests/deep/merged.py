@@ -108,9 +108,6 @@ def _waits(expected: Outputs, tables: models.Tables) -> bool:
     return any(f not in used for f in fixed)
 
 
-PERIODS = {"day": "1d", "month": "1mo"}
-
-
 def period(hour: datetime, grain: str) -> datetime:
     """The first hour of the day or month (UTC) of an hour."""
     return hour.replace(hour=0) if grain == "day" else hour.replace(day=1, hour=0)
