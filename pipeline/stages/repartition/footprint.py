@@ -17,6 +17,7 @@ from pipeline.stages.need import job as need_job
 from pipeline.stages.need import run, storage_job
 from pipeline.stages.repartition import hours
 from pipeline.stages.repartition.hours import with_service
+from pipeline.stages.repartition.job import JOB
 from pipeline.stages.repartition.periods import hours_of_period, rows_by_grain
 from pipeline.stages.repartition.server import own_weight
 from pipeline.stages.repartition.storage import NUMBER_OF_JOBS, number_of_jobs
@@ -24,7 +25,6 @@ from pipeline.tables import OUTPUTS
 
 TABLE = OUTPUTS["repartition.footprint"]
 CELL = ["job_id", "server_id", "container_id", "usage_pattern_id"]
-JOB = ["job_id", "server_id"]
 PHASES = {"provisioned": "manufacturing", "idle": "usage", "load": "usage", "retention": "manufacturing", "baseline": "manufacturing",
           "transfer": "usage", "use": "usage"}  # fmt: skip
 KIND = pl.Enum(["server", "storage", "network", "device"])

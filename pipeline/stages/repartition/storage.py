@@ -3,7 +3,7 @@
 import polars as pl
 from polars import col
 
-from pipeline.series import hour_index, rows_of
+from pipeline.series import hour_index, joined_by_hour, rows_of
 from pipeline.stages import expressions
 from pipeline.stages.lineage import Lineage, Made, Row, Total, same
 from pipeline.tables import OUTPUTS
@@ -58,21 +58,14 @@ def of_storages(
     need: pl.LazyFrame, instances: pl.LazyFrame, energy: pl.LazyFrame, backing: pl.LazyFrame
 ) -> pl.LazyFrame:
     """Series per storage: shared, weight_sum, and the footprint per TB held and of the rest, which the attribution takes."""
-    key = ["storage_id", "hour"]
-    rows = (
-        need.join(instances, on=key, validate="1:1")
-        .join(energy, on=key, validate="1:1")
-        .join(backing, on="storage_id", validate="m:1")
+    rows = joined_by_hour([need, instances, energy], "storage_id").join(
+        backing, on="storage_id", validate="m:1", maintain_order="left"
     )
     made = rows.with_columns(shared=shared()).with_columns(
         weight_sum=weight_sum(), retention_per_tb=retention_per_tb(), baseline=baseline()
     )
     lists = ["shared", "weight_sum", "retention_per_tb", "baseline"]
-    return (
-        made.sort(key)
-        .group_by("storage_id", "server_id", maintain_order=True)
-        .agg(*lists, start=hour_index(col.hour.first()))
-    )
+    return made.group_by("storage_id", "server_id", maintain_order=True).agg(*lists, start=hour_index(col.hour.first()))
 
 
 def build(kept: pl.LazyFrame, storage_series: pl.LazyFrame, number_of_jobs: pl.LazyFrame) -> pl.LazyFrame:
