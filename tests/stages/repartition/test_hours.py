@@ -134,6 +134,24 @@ def test_with_the_key_binding_the_base_consumption_of_services_counts_of_the_res
     assert_table(found, "| demand | rate |\n| 3 + 1 | 2 * 4/5 |\n| 3 + 10 | 20 * 4/5 |")
 
 
+HOST = {
+    "services": given(
+        "derived.service",
+        """
+        | service_id | server_id | base_ram_consumption | base_compute_consumption |
+        | video      | web       |                    2 |                        2 |
+        | api        | web       |                    3 |                        1 |
+        | chat       | web       |                    2 |                        0 |
+    """,
+    ),
+    "servers": given("servers", "| server_id | compute | ram |\n| web | 4 | 8 |"),
+    "capacity": given(
+        "instances.capacity",
+        "| server_id | available_ram_per_instance | available_compute_per_instance |\n| web | 4 | 3 |",
+    ),
+}
+
+
 @pytest.mark.parametrize(
     ("key", "demand_sum"),
     [
@@ -155,23 +173,6 @@ def test_all_services_of_a_server_count_in_every_hour_and_all_hours_in_the_perio
     """,
     )
     energy = given("energy.server", "| server_id | hour |\n| web | 00:00 |\n| web | 01:00 |")
-    servers = given("servers", "| server_id | compute | ram |\n| web | 4 | 8 |")
-    capacity = given(
-        "instances.capacity",
-        """
-        | server_id | available_ram_per_instance | available_compute_per_instance |
-        | web       |                          4 |                              3 |
-    """,
-    )
-    services = given(
-        "derived.service",
-        """
-        | service_id | server_id | base_ram_consumption | base_compute_consumption |
-        | video      | web       |                    2 |                        2 |
-        | api        | web       |                    3 |                        1 |
-        | chat       | web       |                    2 |                        0 |
-    """,
-    )
     volumes = given(
         "need.service",
         """
@@ -182,10 +183,9 @@ def test_all_services_of_a_server_count_in_every_hour_and_all_hours_in_the_perio
         | chat       | 01:00 |          4 |
     """,
     )
-    made, rates = hours.of_servers(needs, instances, energy, volumes, services, servers, capacity, attribution_key=key)
+    made, rates = hours.of_servers(needs, instances, energy, volumes, **HOST, attribution_key=key)
     assert_table(made, f"| server_id | start | demand_sum |\n| web | 00:00 | {demand_sum} |")
-    total = made.select(col.period_demand == col.demand_sum.list.sum()).collect().item()
-    assert total
+    assert made.select(col.period_demand == col.demand_sum.list.sum()).collect().item()
     assert_table(
         rates.filter(col.service_id == "chat"),
         "| service_id | start | base_weight_rate | base_demand_rate |\n| chat | 01:00 | [1/4 * 1/4] | [0] |",
@@ -198,21 +198,6 @@ def test_where_ram_binds_the_ram_of_all_services_counts():
         "instances.server", "| server_id | hour | raw_nb_of_instances | nb_of_instances |\n| web | 00:00 | 1 | 2 |"
     )
     energy = given("energy.server", "| server_id | hour |\n| web | 00:00 |")
-    servers = given("servers", "| server_id | compute | ram |\n| web | 4 | 8 |")
-    capacity = given(
-        "instances.capacity",
-        "| server_id | available_ram_per_instance | available_compute_per_instance |\n| web | 4 | 3 |",
-    )
-    services = given(
-        "derived.service",
-        """
-        | service_id | server_id | base_ram_consumption | base_compute_consumption |
-        | video      | web       |                    2 |                        2 |
-        | api        | web       |                    3 |                        1 |
-    """,
-    )
     volumes = given("need.service", "| service_id | hour | job_volume |\n| video | 00:00 | 1 |\n| api | 00:00 | 2 |")
-    made, _ = hours.of_servers(
-        needs, instances, energy, volumes, services, servers, capacity, attribution_key="binding"
-    )
+    made, _ = hours.of_servers(needs, instances, energy, volumes, **HOST, attribution_key="binding")
     assert_table(made, "| server_id | start | demand_sum |\n| web | 00:00 | [1 + 2 * (2/4 + 3/4)] |")
