@@ -141,9 +141,9 @@ class Chunk:
         return job.build(self.occurrence, self.jobs).collect().lazy()
 
     @property
-    def needs(self) -> pl.LazyFrame:
-        """The series of jobs that are ever in flight, with what they take."""
-        return job.with_needs(self.job.filter(col.request_duration > 0))
+    def lasting(self) -> pl.LazyFrame:
+        """The series of jobs that are ever in flight."""
+        return self.job.filter(col.request_duration > 0)
 
     @cached_property
     def observed(self) -> pl.LazyFrame:

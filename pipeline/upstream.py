@@ -14,6 +14,7 @@ from pipeline.stages.derived import cell
 from pipeline.stages.energy import grid
 from pipeline.stages.instances import capacity
 from pipeline.stages.need import occurrence, run, usage_pattern
+from pipeline.storage import rows_in
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,8 @@ class Upstream:
             if (arrow := folder / f"{f.name}.arrow").exists():
                 kept[f.name] = pl.read_ipc(arrow)
             elif (parquet := folder / f"{f.name}.parquet").exists():
-                kept[f.name] = pl.scan_parquet(parquet, glob=False)
+                scanned = pl.scan_parquet(parquet, glob=False)
+                kept[f.name] = scanned if rows_in(parquet) else scanned.collect().lazy()
         return cls(**kept)
 
     @property
