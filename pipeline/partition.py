@@ -86,7 +86,8 @@ class Work:
             f.filter(mine).lazy() for f in (up.servers, up.services, up.jobs, up.capacity)
         )
         self.direct = up.direct_of(part)
-        self.runs = up.runs.filter(mine)
+        self.any_runs = bool(up.run_inputs["server_id"].is_in(list(part.servers)).any())
+        self.runs = up.runs.filter(mine) if self.any_runs else up.runs.clear()
         self.spans = hosted_spans(up).filter(mine).collect().lazy()
         self.busy = up.spans.filter(mine).lazy()
         backing = storage_job.backed(self.servers, up.storages.lazy()).collect()
@@ -224,7 +225,7 @@ def needs_to_energy(work: Work) -> ServerTables:
         partial.append(server.partial(piece.needs).collect())
         if piece.any_observed:
             partial.append(observed_partial(piece).collect())
-        volumes.append(service.build(piece.needs).collect())
+        volumes.append(service.build(piece.lasting).collect())
         kept.append(storage.partial(piece.kept).collect())
     up, write = work.up, work.write
     need = server.build(pl.concat(partial).lazy(), work.spans).collect().lazy()
