@@ -102,7 +102,8 @@ def _plain(values: pl.Series, kind: pa.DataType) -> Any:
 def _ids(values: pl.Series) -> Any:
     """Ids as a dictionary of those that occur, whatever Polars holds them as."""
     held = (values if isinstance(values.dtype, pl.Enum) else _enum(values)).to_arrow()
-    return pa.DictionaryArray.from_arrays(held.indices.cast(pa.int32()), held.dictionary.cast(pa.large_string()))
+    codes, names = held.indices.cast(pa.int32()), held.dictionary.cast(pa.large_string())
+    return pa.DictionaryArray.from_arrays(codes, names, safe=False)  # Polars has seen to it that codes have names
 
 
 def enumerated(frame: pl.DataFrame) -> pl.DataFrame:
