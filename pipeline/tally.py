@@ -15,17 +15,8 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.series import (
-    MICROSECONDS,
-    Floats,
-    Ints,
-    added,
-    as_lists,
-    from_rows,
-    rows_of,
-    short,
-    summed_at,
-)
+from pipeline.parquet import enumerated
+from pipeline.series import MICROSECONDS, Floats, Ints, flat, from_rows, short, summed_at
 from pipeline.tables import Table
 from pipeline.whole_files import appearing
 
@@ -120,11 +111,19 @@ def columns_read(table: Table) -> list[str]:
 
 
 @dataclass(frozen=True)
+class Hourly:
+    """Sums of HOUR_SUMS as series, one per group: the columns they are summed by with `start` and `hours`, and all values one after the other."""
+
+    groups: pl.DataFrame
+    sums: dict[str, Floats]
+
+
+@dataclass(frozen=True)
 class Noted:
-    """Notes of some rows: one row per stretch, and the sums of HOUR_SUMS as series."""
+    """Notes of some rows: one row per stretch, and the sums per hour."""
 
     stretches: pl.DataFrame
-    hours: pl.DataFrame | None
+    hours: Hourly | None
 
 
 class Notes:
@@ -151,11 +150,23 @@ class Notes:
             _write(by_hour(hours, self.table), noted_file(root, HOURS, self.table.name, file))
 
 
-def by_hour(hours: list[pl.DataFrame], table: Table) -> pl.DataFrame:
+def by_hour(parts: list[Hourly], table: Table) -> pl.DataFrame:
     """Sums of parts of a file, added up: one row per hour in which any of them has rows."""
-    by, sums = HOUR_SUMS[table.name]
-    values = [ROWS, *(s.name for s in sums)]
-    return rows_of(added(pl.concat(hours).lazy(), by, values), values).filter(pl.col(ROWS) > 0).collect()
+    by = list(HOUR_SUMS[table.name][0])
+    every = pl.concat([p.groups for p in parts])
+    lengths = every["hours"].to_numpy()
+    ends = np.cumsum(lengths)
+    groups, at = _laid(every.select(by), every["start"].to_numpy(), lengths)
+    hours, size = groups["hours"].to_numpy(), int(groups["hours"].sum())
+    index = np.arange(size) + np.repeat(groups["start"].to_numpy() - (np.cumsum(hours) - hours), hours)
+    rows = enumerated(groups.select(by))[np.repeat(np.arange(len(groups)), hours)].with_columns(
+        pl.Series("hour", index * MICROSECONDS).cast(pl.Datetime("us", "UTC")),
+        *(
+            pl.Series(n, summed_at(np.concatenate([p.sums[n] for p in parts]), ends - lengths, ends, at, size))
+            for n in parts[0].sums
+        ),
+    )
+    return rows.filter(pl.col(ROWS) > 0)
 
 
 def noted_file(root: Path, kind: str, table: str, file: str) -> Path:
@@ -165,7 +176,7 @@ def noted_file(root: Path, kind: str, table: str, file: str) -> Path:
 
 def _write(frame: pl.DataFrame, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
-    ids = [name for name, kind in frame.schema.items() if kind == pl.String]
+    ids = [name for name, kind in frame.schema.items() if kind in (pl.String, pl.Enum)]
     with appearing(target) as partial, pa.OSFile(str(partial), "wb") as opened:
         pq.write_table(frame.to_arrow(), opened, compression="lz4", use_dictionary=ids, write_statistics=False)
 
@@ -201,27 +212,36 @@ def noted(rows: pl.DataFrame, table: Table, stored: list[str]) -> Noted:
     counted = rows.select(pl.col(*by).cast(pl.String), "hour", pl.lit(1.0).alias(ROWS)).with_columns(
         pl.Series(name, values) for name, values in summed.items()
     )
-    return Noted(stretches, from_rows(counted.lazy().group_by(*by, "hour").sum(), by, [ROWS, *summed]).collect())
+    series = from_rows(counted.lazy().group_by(*by, "hour").sum(), by, [ROWS, *summed]).collect()
+    groups = series.select(*by, "start", hours=pl.col(ROWS).list.len().cast(pl.Int64))
+    return Noted(stretches, Hourly(groups, {n: flat(series[n])[0] for n in (ROWS, *summed)}))
 
 
-def _hour_sums(by: pl.DataFrame, start: Ints, firsts: Ints, ends: Ints, summed: dict[str, Floats]) -> pl.DataFrame:
-    """Series of sums per group, and of the number of rows, over stretches without gaps (`by` and `start` of each, its rows in [first, end))."""
-    groups = by.unique(maintain_order=True).with_row_index("group")
-    group = by.join(groups, on=by.columns, how="left", nulls_equal=True, maintain_order="left")["group"].to_numpy()
+def _hour_sums(by: pl.DataFrame, start: Ints, firsts: Ints, ends: Ints, summed: dict[str, Floats]) -> Hourly:
+    """Sums per group, and the number of rows, over stretches without gaps (`by` and `start` of each, its rows in [first, end))."""
     lengths = ends - firsts
-    low = np.full(len(groups), np.iinfo(np.int64).max)
-    high = np.zeros(len(groups), dtype=np.int64)
+    groups, at = _laid(by, start, lengths)
+    size = int(groups["hours"].sum())
+    count = np.cumsum(np.bincount(at, minlength=size + 1) - np.bincount(at + lengths, minlength=size + 1))[:-1]
+    sums = {name: summed_at(values, firsts, ends, at, size) for name, values in summed.items()}
+    return Hourly(groups, {ROWS: count.astype(np.float64), **sums})
+
+
+def _laid(by: pl.DataFrame, start: Ints, lengths: Ints) -> tuple[pl.DataFrame, Ints]:
+    """Groups with the `start` and `hours` of series that hold all their pieces (`by`, start and length of each), and each piece's place in these."""
+    if all(by[c].n_unique() == 1 for c in by.columns):
+        names, group = by[:1], np.zeros(len(by), dtype=np.int64)
+    else:
+        names = by.unique(maintain_order=True)
+        numbered = by.join(names.with_row_index("nr"), on=by.columns, how="left", nulls_equal=True, maintain_order="left")
+        group = numbered["nr"].to_numpy().astype(np.int64)
+    low = np.full(len(names), np.iinfo(np.int64).max)
+    high = np.zeros(len(names), dtype=np.int64)
     np.minimum.at(low, group, start)
     np.maximum.at(high, group, start + lengths)
-    offsets = np.concatenate([[0], np.cumsum(high - low)])
-    at = offsets[group] + start - low[group]
-    size = int(offsets[-1])
-    count = np.cumsum(np.bincount(at, minlength=size + 1) - np.bincount(at + lengths, minlength=size + 1))[:-1]
-    return groups.select(by.columns).with_columns(
-        pl.Series("start", low),
-        as_lists(count.astype(np.float64), offsets).alias(ROWS),
-        *(as_lists(summed_at(values, firsts, ends, at, size), offsets).alias(n) for n, values in summed.items()),
-    )
+    hours = high - low
+    groups = names.with_columns(pl.Series("start", low), pl.Series("hours", hours))
+    return groups, (np.cumsum(hours) - hours)[group] + start - low[group]
 
 
 def _stretches(rows: pl.DataFrame, keys: list[str]) -> tuple[Ints, bool]:
