@@ -34,10 +34,8 @@ def sources_of(work: Work, tables: ServerTables) -> Sources:
     """The series of the partition's sources, as far as they are wanted."""
     servers, services = hours.of_servers(
         tables.need, tables.instances, tables.energy, tables.volumes, work.services, work.servers, work.capacity,
-        attribution_key=work.settings.attribution_key,
+        attribution_key=work.settings.attribution_key, footprints=work.wants("repartition.footprint"),
     )  # fmt: skip
-    if not work.wants("repartition.footprint"):
-        servers = servers.select("server_id", "start", "weight_sum")
     stored, storages = tables.stored, pl.LazyFrame()
     if work.any_storage:
         storages = repartition_storage.of_storages(stored.need, stored.instances, stored.energy, work.backing)
@@ -71,12 +69,12 @@ def write_server_shares(work: Work, piece: Chunk, sources: Sources) -> None:
     """repartition.server of one range of jobs."""
     series, rates = sources.servers, sources.services
     columns = columns_made("repartition.server", work.settings)
-    weights = repartition_server.weighed(piece.needs, work.servers, rates).collect().lazy()
+    weights = repartition_server.weighed(piece.lasting, work.servers, rates).collect().lazy()
     jobs = piece.jobs.select("server_id", "job_id").join(series.select("server_id"), on="server_id", how="semi")
     made = [repartition_server.build(weights, jobs, series)]
     if piece.any_observed:
         runs = stretches(piece.observed_needs, job.KEY, RUN_NEEDS).with_columns(service_id=pl.lit(None, pl.String))
-        made.append(repartition_server.build_observed(repartition_server.weighed(runs, work.servers, rates), series))
+        made.append(repartition_server.build_observed(repartition_server.weighed_observed(runs, work.servers, rates), series))
     rows = [repartition_server.rows(s, columns) for shares in made for s in sliced(shares, "weight")]
     work.write("repartition.server", rows, piece.name)
 

@@ -92,6 +92,8 @@ class Work:
         self.busy = up.spans.filter(mine).lazy()
         backing = storage_job.backed(self.servers, up.storages.lazy()).collect()
         self.backing, self.any_storage = backing.lazy(), not backing.is_empty()
+        fixed = [f["fixed_nb_of_instances"] for f in (self.servers.collect(), backing)]
+        self.any_fixed = any(f.count() > 0 for f in fixed)
         every = pl.concat(
             [self.jobs.select("server_id", "job_id"), self.runs.select("server_id", job_id="application").unique()]
         )
@@ -154,7 +156,7 @@ class Chunk:
     @cached_property
     def any_observed(self) -> bool:
         """Whether there are observed runs at all."""
-        return not self.observed.collect().is_empty()
+        return self.work.any_runs and not self.observed.collect().is_empty()
 
     @cached_property
     def observed_job(self) -> pl.LazyFrame:
@@ -187,7 +189,7 @@ class Chunk:
         by = ["server_id", "job_id"]
         backed = self.work.backing.join(self.work.busy, on="server_id", how="semi")
         mine = backed.select("server_id")
-        modelled = job.with_needs(self.job.join(mine, on="server_id", how="semi").filter(col.request_duration > 0))
+        modelled = job.with_needs(self.lasting.join(mine, on="server_id", how="semi"))
         runs = stretches(self.observed_needs.join(mine, on="server_id", how="semi"), by, ["data_stored"])
         storing = pl.concat([f.select(*by, "start", "data_stored") for f in (modelled, runs)])
         jobs = self.every_job.join(mine, on="server_id", how="semi")
@@ -222,7 +224,7 @@ def needs_to_energy(work: Work) -> ServerTables:
     partial, volumes, kept = [], [], []
     for piece in work.chunks():
         write_jobs(work, piece)
-        partial.append(server.partial(piece.needs).collect())
+        partial.append(server.partial(piece.lasting).collect())
         if piece.any_observed:
             partial.append(observed_partial(piece).collect())
         volumes.append(service.build(piece.lasting).collect())
@@ -300,6 +302,8 @@ def unused_storages(storages: pl.LazyFrame, model_hours: tuple[int, int] | None)
 
 def check_fixed_numbers(work: Work, instances: pl.LazyFrame, storages: pl.LazyFrame) -> None:
     """InputError where a fixed number of servers or storages is too small for the peak."""
+    if not work.any_fixed:
+        return
     short = (
         ("servers", instances_server.too_small(instances, work.servers)),
         ("storages", instances_storage.too_small(storages, work.backing)),

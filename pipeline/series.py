@@ -5,7 +5,7 @@ is zero outside its own hours; a sum of series covers the union of theirs. Every
 subtracts, so integer starts over integer hours give integers and an idle hour gives 0.0, never noise.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -144,14 +144,24 @@ def boxed(frame: pl.LazyFrame, values: str, seconds: str, into: str) -> pl.LazyF
     return _with(frame, kernel, into)
 
 
-def added(frame: pl.LazyFrame, by: Sequence[str], values: Sequence[str], first: Sequence[str] = ()) -> pl.LazyFrame:
-    """The sum of all series with the same `by`, over the union of their hours; columns `first` are the same within a group and kept."""
+def added(
+    frame: pl.LazyFrame,
+    by: Sequence[str],
+    values: Sequence[str] | Mapping[str, tuple[str, str]],
+    first: Sequence[str] = (),
+) -> pl.LazyFrame:
+    """The sum of all series with the same `by`, over the union of their hours; columns `first` are the same within a group and kept.
+
+    `values` are list columns; or, as a mapping, names of sums of a list column times a number of each series: {sum: (list, number)}.
+    """
+    times = values if isinstance(values, Mapping) else {name: (name, None) for name in values}
+    lists = list(dict.fromkeys(of for of, _ in times.values()))
     names = frame.collect_schema()
-    schema = pl.Schema({**{k: names[k] for k in (*by, *first)}, "start": pl.Int64(), **dict.fromkeys(values, LIST)})
+    schema = pl.Schema({**{k: names[k] for k in (*by, *first)}, "start": pl.Int64(), **dict.fromkeys(times, LIST)})
 
     def kernel(f: pl.DataFrame) -> pl.DataFrame:
         f = _in_order(f, by)
-        lengths = f[values[0]].list.len().cast(pl.Int64) if len(f) else pl.Series([], dtype=pl.Int64)
+        lengths = f[lists[0]].list.len().cast(pl.Int64) if len(f) else pl.Series([], dtype=pl.Int64)
         ranged = f.select(
             *by, *first, "start", end=pl.col("start") + lengths, used=lengths > 0, n=pl.int_range(pl.len())
         )
@@ -162,13 +172,20 @@ def added(frame: pl.LazyFrame, by: Sequence[str], values: Sequence[str], first: 
             members=pl.len(),
         )
         if len(groups) == len(f):
-            return f.select(*by, *first, "start", *values)
-        return groups.select(*by, *first, "start").with_columns(
-            _summed(f, name, groups["members"].to_numpy(), groups["start"].to_numpy(), groups["end"].to_numpy()).alias(
-                name
-            )
-            for name in values
-        )
+            each = (pl.col(of) if number is None else pl.col(of) * pl.col(number) for of, number in times.values())
+            return f.select(*by, *first, "start", *(e.alias(name) for e, name in zip(each, times, strict=True)))
+        members, starts, ends = (groups[c].to_numpy() for c in ("members", "start", "end"))
+        out_offsets = np.concatenate([[0], np.cumsum(ends - starts)]).astype(np.int64)
+        group_of = np.repeat(np.arange(len(members)), members)
+        begin = out_offsets[group_of] + f["start"].to_numpy() - starts[group_of]
+        held = {of: flat(f[of]) for of in lists}
+        made = []
+        for name, (of, number) in times.items():
+            data, offsets = held[of]
+            factors = None if number is None else f[number].to_numpy()
+            summed = summed_at(data, offsets[:-1], offsets[1:], begin, int(out_offsets[-1]), factors)
+            made.append(as_lists(summed, out_offsets).alias(name))
+        return groups.select(*by, *first, "start").with_columns(made)
 
     return applied(frame, kernel, schema)
 
@@ -184,23 +201,22 @@ def _in_order(f: pl.DataFrame, by: Sequence[str]) -> pl.DataFrame:
     return f if order.is_sorted() else f[order]
 
 
-def _summed(f: pl.DataFrame, name: str, members: Ints, starts: Ints, ends: Ints) -> pl.Series:
-    data, offsets = flat(f[name])
-    group_of = np.repeat(np.arange(len(members)), members)
-    out_offsets = np.concatenate([[0], np.cumsum(ends - starts)]).astype(np.int64)
-    begin = out_offsets[group_of] + f["start"].to_numpy() - starts[group_of]
-    return as_lists(summed_at(data, offsets[:-1], offsets[1:], begin, int(out_offsets[-1])), out_offsets)
+def summed_at(
+    values: Floats, firsts: Ints, ends: Ints, at: Ints, size: int, factors: Floats | None = None
+) -> Floats:
+    """Pieces [first, end) of the values, which follow one another, laid over each other: each begins at its place of a sum of this size.
 
-
-def summed_at(values: Floats, firsts: Ints, ends: Ints, at: Ints, size: int) -> Floats:
-    """Pieces [first, end) of the values, which follow one another, laid over each other: each begins at its place of a sum of this size."""
+    With `factors`, each piece is multiplied by its own.
+    """
     lengths = ends - firsts
     if short(lengths):
         into = np.arange(len(values)) + np.repeat(at - firsts, lengths)
-        return np.bincount(into, weights=values, minlength=size).astype(np.float64)
+        weights = values if factors is None else values * np.repeat(factors, lengths)
+        return np.bincount(into, weights=weights, minlength=size).astype(np.float64)
     out = np.zeros(size)
-    for first, end, begin in zip(firsts.tolist(), ends.tolist(), at.tolist(), strict=True):
-        out[begin : begin + end - first] += values[first:end]
+    for i, (first, end, begin) in enumerate(zip(firsts.tolist(), ends.tolist(), at.tolist(), strict=True)):
+        piece = values[first:end]
+        out[begin : begin + end - first] += piece if factors is None else piece * factors[i]
     return out
 
 

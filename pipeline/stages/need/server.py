@@ -3,11 +3,12 @@
 import polars as pl
 from polars import col
 
-from pipeline.series import added, aligned, rows_of
+from pipeline.series import LIST, added, aligned, rows_of
 from pipeline.stages.lineage import Lineage, Total, same
 from pipeline.tables import OUTPUTS
 
 TABLE = OUTPUTS["need.server"]
+NEEDS = ["ram_need", "compute_need"]
 
 
 def ram_need() -> pl.Expr:
@@ -21,28 +22,24 @@ def compute_need() -> pl.Expr:
 
 
 def partial(job: pl.LazyFrame) -> pl.LazyFrame:
-    """Series of the two needs per server, summed over the jobs at hand."""
+    """Series of the two needs per server, summed over the jobs at hand: invocations in flight times what one of them holds."""
     return added(
-        job.select("server_id", "start", ram_need=ram_need(), compute_need=compute_need()),
+        job.select("server_id", "start", "avg_occurrences", "ram_needed", "compute_needed"),
         ["server_id"],
-        ["ram_need", "compute_need"],
+        {"ram_need": ("avg_occurrences", "ram_needed"), "compute_need": ("avg_occurrences", "compute_needed")},
     )
 
 
 def build(partials: pl.LazyFrame, spans: pl.LazyFrame) -> pl.LazyFrame:
     """One row per server and hour of its span (server_id, first_hour, hours); hours without demand are zeros."""
-    summed = added(partials, ["server_id"], ["ram_need", "compute_need"])
-    idle = spans.select(
-        "server_id",
-        start="first_hour",
-        ram_need=pl.lit(0.0).repeat_by("hours"),
-        compute_need=pl.lit(0.0).repeat_by("hours"),
+    summed = added(partials, ["server_id"], NEEDS)
+    placed = spans.sort("server_id").join(
+        summed, on="server_id", how="left", validate="1:1", maintain_order="left"
+    ).with_columns(col.start.fill_null(col.first_hour), *(pl.coalesce(n, pl.lit([], dtype=LIST)) for n in NEEDS))
+    kept = aligned(placed, NEEDS, "first_hour", "hours")
+    return rows_of(kept.select("server_id", "start", *NEEDS), NEEDS).select(
+        "server_id", "hour", ram_need=ram_need(), compute_need=compute_need()
     )
-    whole = added(pl.concat([idle, summed]), ["server_id"], ["ram_need", "compute_need"]).join(
-        spans, on="server_id", validate="1:1"
-    )
-    kept = aligned(whole, ["ram_need", "compute_need"], "first_hour", "hours")
-    return rows_of(kept, ["ram_need", "compute_need"]).select(list(TABLE.columns))
 
 
 LINEAGE = Lineage(

@@ -170,10 +170,12 @@ def of_servers(
     capacity: pl.LazyFrame,
     *,
     attribution_key: str,
+    footprints: bool = True,
 ) -> tuple[pl.LazyFrame, pl.LazyFrame]:
     """Series per server (SERVER_LISTS) and per service (`base_weight_rate`, `base_demand_rate`: per invocation in flight).
 
-    `volumes` are the rows of need.service. demand is what attribution_key says: the weights, or the binding resource.
+    `volumes` are the rows of need.service. demand is what attribution_key says: the weights, or the binding resource. Without `footprints`
+    the servers have only what shares are made of: `weight_sum`.
     """
     used = _installed(volumes, services, servers, capacity)
     on_server = used.group_by("server_id", "hour").agg(
@@ -211,13 +213,13 @@ def of_servers(
             load_per_demand=load_per_demand(),
         )
     )
-    series = rows.group_by("server_id", maintain_order=True).agg(
-        *SERVER_LISTS,
-        start=hour_index(col.hour.first()),
-        instances=col.nb_of_instances.max(),
-        period_demand=col.demand_sum.sum(),
-    )
-    series = _provision_rates(series.with_columns(any_demand=any_demand()), attribution_key)
+    by_server, start = rows.group_by("server_id", maintain_order=True), hour_index(col.hour.first()).alias("start")
+    if footprints:
+        totals = {"instances": col.nb_of_instances.max(), "period_demand": col.demand_sum.sum()}
+        series = by_server.agg(*SERVER_LISTS, start, **totals).with_columns(any_demand=any_demand())
+        series = _provision_rates(series, attribution_key)
+    else:
+        series = by_server.agg("weight_sum", start)
     per_use = used.join(rows.select(*key, "nb_of_instances", "compute_binds"), on=key, validate="m:1").with_columns(
         base_weight_rate=base_weight_rate(),
         base_demand_rate=base_demand_rate(),

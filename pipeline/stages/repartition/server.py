@@ -38,18 +38,32 @@ def share() -> pl.Expr:
     return expressions.share(col.weight, col.weight_sum, col.period_sum)
 
 
-def weighed(needs: pl.LazyFrame, servers: pl.LazyFrame, rates: pl.LazyFrame) -> pl.LazyFrame:
-    """Series `weight` beside series of needs (with avg_occurrences and service_id), each over its own hours.
+def weighed(jobs: pl.LazyFrame, servers: pl.LazyFrame, rates: pl.LazyFrame) -> pl.LazyFrame:
+    """Series `weight` beside series of invocations in flight (with what one of them holds, and service_id), each over its own hours.
 
-    `rates` is what hours.of_servers says one invocation in flight weighs of its service's base consumption, each hour.
+    An own weight is a multiple of what is in flight, so that of one invocation is worked out once per job. `rates` is what hours.of_servers
+    says one invocation in flight weighs of its service's base consumption, each hour.
     """
-    wanted = needs.select(*BY, "service_id", "start", "avg_occurrences", "compute_need", "ram_need")
-    sized = wanted.join(servers.select("server_id", "compute", "ram"), on="server_id", validate="m:1").with_columns(
-        own_weight=own_weight()
+    one = jobs.select(
+        *BY, "service_id", "start", "avg_occurrences", compute_need="compute_needed", ram_need="ram_needed"
     )
-    return with_service(sized, "avg_occurrences", rates, "base_weight_rate", weight(), "own_weight", "weight").drop(
-        "own_weight"
-    )
+    return _with_base(_sized(one, servers).with_columns(own_weight=col.avg_occurrences * col.own_weight), rates)
+
+
+def weighed_observed(runs: pl.LazyFrame, servers: pl.LazyFrame, rates: pl.LazyFrame) -> pl.LazyFrame:
+    """The same of observed runs, which hold something else each hour: series of avg_occurrences, compute_need and ram_need."""
+    return _with_base(_sized(runs, servers), rates)
+
+
+def _sized(needs: pl.LazyFrame, servers: pl.LazyFrame) -> pl.LazyFrame:
+    sizes = servers.select("server_id", "compute", "ram")
+    return needs.join(sizes, on="server_id", validate="m:1").with_columns(own_weight=own_weight())
+
+
+def _with_base(weights: pl.LazyFrame, rates: pl.LazyFrame) -> pl.LazyFrame:
+    columns = weights.select(*BY, "service_id", "start", "avg_occurrences", "own_weight")
+    made = with_service(columns, "avg_occurrences", rates, "base_weight_rate", weight(), "own_weight", "weight")
+    return made.select(*BY, "start", "weight")
 
 
 def build(weights: pl.LazyFrame, every_job: pl.LazyFrame, server_series: pl.LazyFrame) -> pl.LazyFrame:
@@ -60,7 +74,7 @@ def build(weights: pl.LazyFrame, every_job: pl.LazyFrame, server_series: pl.Lazy
     silent = every_job.join(weights, on=BY, how="anti").select(
         *BY, start=pl.lit(0, pl.Int64), weight=pl.lit([], dtype=LIST)
     )
-    every = added(pl.concat([weights.select(*BY, "start", "weight"), silent]), BY, ["weight"])
+    every = added(pl.concat([weights, silent]), BY, ["weight"])
     over = aligned(every.join(sums, on="server_id", validate="m:1"), ["weight"], "to", "hours")
     return beside(over, "weight", server_series, ["server_id"], ["weight_sum"])
 
@@ -69,7 +83,7 @@ def build_observed(weights: pl.LazyFrame, server_series: pl.LazyFrame) -> pl.Laz
     """The same for observed runs, over the hours in which they run only: a cluster has too many applications to list the idle ones."""
     sums = server_series.select("server_id", period_sum=col.weight_sum.list.sum())
     summed = stretches(
-        rows_of(weights.select(*BY, "start", "weight"), ["weight"]).group_by(*BY, "hour").agg(col.weight.sum()),
+        rows_of(weights, ["weight"]).group_by(*BY, "hour").agg(col.weight.sum()),
         BY,
         ["weight"],
     )

@@ -8,17 +8,17 @@ from tests.frames import assert_table, frame
 
 def test_jobs_are_summed_and_hours_in_between_are_zeros():
     jobs = frame("""
-        | server_id | start | ram_need | compute_need |
-        | web       | 00:00 | [1, 2]   | [4, 4]       |
-        | web       | 01:00 | [3]      | [0.5]        |
-        | web       | 05:00 | [1]      | [0]          |
+        | server_id | start | avg_occurrences | ram_needed | compute_needed |
+        | web       | 00:00 | [1, 2]          |          1 |              2 |
+        | web       | 01:00 | [0.5]           |          6 |              1 |
+        | web       | 05:00 | [1]             |          1 |              0 |
     """)
     spans = frame("| server_id | first_hour | hours |\n| web | 00:00 | 6 |")
     assert_table(
         server.build(server.partial(jobs), spans),
         """
         | server_id | hour  | ram_need | compute_need |
-        | web       | 00:00 |        1 |            4 |
+        | web       | 00:00 |        1 |            2 |
         | web       | 01:00 |    2 + 3 |      4 + 0.5 |
         | web       | 02:00 |        0 |            0 |
         | web       | 03:00 |        0 |            0 |
@@ -30,12 +30,12 @@ def test_jobs_are_summed_and_hours_in_between_are_zeros():
 
 def test_ranges_of_jobs_add_up_to_the_same():
     jobs = frame("""
-        | server_id | start | ram_need | compute_need |
-        | web       | 00:00 | [1, 2]   | [4, 4]       |
-        | web       | 01:00 | [3]      | [0.5]        |
+        | server_id | start | avg_occurrences | ram_needed | compute_needed |
+        | web       | 00:00 | [1, 2]          |          1 |              2 |
+        | web       | 01:00 | [0.5]           |          6 |              1 |
     """)
     spans = frame("| server_id | first_hour | hours |\n| web | 00:00 | 2 |")
     parts = pl.concat([server.partial(jobs.head(1)).collect(), server.partial(jobs.tail(1)).collect()])
     assert_table(
-        server.build(parts.lazy(), spans), "| hour | ram_need | compute_need |\n| 00:00 | 1 | 4 |\n| 01:00 | 5 | 4.5 |"
+        server.build(parts.lazy(), spans), "| hour | ram_need | compute_need |\n| 00:00 | 1 | 2 |\n| 01:00 | 5 | 4.5 |"
     )

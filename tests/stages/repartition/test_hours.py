@@ -111,17 +111,12 @@ def test_the_hours_of_a_server_are_in_their_order_whatever_the_order_of_the_rows
         "instances.capacity",
         "| server_id | available_ram_per_instance | available_compute_per_instance |\n| web | 1 | 1 |",
     )
-    made, _ = hours.of_servers(
-        needs,
-        instances,
-        energy,
-        given("need.service"),
-        given("derived.service"),
-        servers,
-        capacity,
-        attribution_key="weight",
-    )
+    tables = (needs, instances, energy, given("need.service"), given("derived.service"), servers, capacity)
+    made, _ = hours.of_servers(*tables, attribution_key="weight")
     assert_table(made, "| server_id | start | weight_sum | load_per_demand |\n| web | 00:00 | [1, 2] | [1/1, 6/2] |")
+    weights, _ = hours.of_servers(*tables, attribution_key="weight", footprints=False)
+    assert_table(weights, "| server_id | start | weight_sum |\n| web | 00:00 | [1, 2] |")
+    assert "load_per_demand" not in weights.collect_schema()
 
 
 def test_with_the_key_binding_the_base_consumption_of_services_counts_of_the_resource_that_binds():
