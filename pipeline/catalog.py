@@ -67,14 +67,15 @@ def connect(
     library: bool = True,
     comments: bool = False,
     settings: Settings | None = None,
+    tables: dict[str, views.Stored] | None = None,
 ) -> duckdb.DuckDBPyConnection:
     """An in-memory database with a view per table of the run directory `root`, and the views and macros of sql/ on top.
 
     It reads no file outside `root`, attaches and installs nothing, and its configuration is locked, unless `allow_files`.
-    `settings` are the run's where run.json is not written yet.
+    `settings` are the run's where run.json is not written yet; `tables` are those wanted, by default all.
     """
     root = root.resolve()
-    tables = views.stored_in(root)
+    tables = views.stored_in(root) if tables is None else tables
     con = duckdb.connect(":memory:", config={"python_enable_replacements": False})
     _configure(con, settings)
     for statement in (*views.base_views(tables), *views.setting_macros(_grain(root, settings))):
@@ -288,8 +289,12 @@ def _failing_checks(staged: Path, settings: Settings) -> dict[str, Failure]:
     for check in asked:
         totals |= checks.tallied(staged, tables, check)
     many = sum(stored.rows for stored in tables.values()) > AT_ONCE_ROWS
-    at_once = 1 if many else min(settings.workers or os.cpu_count() or 1, MOST_AT_ONCE)
-    with closing(connect(staged, allow_files=True, library=False, settings=settings)) as con:
+    cores = settings.workers or os.cpu_count() or 1
+    at_once = 1 if many else min(cores, MOST_AT_ONCE)
+    read = views.READ_BY_VIEWS.union(*(c.reads for c in asked))
+    wanted = {name: stored for name, stored in tables.items() if name in read}
+    with closing(connect(staged, allow_files=True, library=False, settings=settings, tables=wanted)) as con:
+        con.execute(f"SET threads = {cores // at_once}")
         con.execute("CREATE SCHEMA totals; CREATE SCHEMA hours")
         _each(con, at_once, _make, totals.items())
         found = _each(con, at_once, culprits, asked)

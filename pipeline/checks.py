@@ -23,6 +23,11 @@ class Check:
     tables: frozenset[str]
     sql: str
 
+    @property
+    def reads(self) -> frozenset[str]:
+        """The tables it needs, and whatever else its SQL names."""
+        return self.tables | views.names_in(self.sql)
+
 
 def read_check(path: Path) -> Check:
     """A file of sql/checks: first line the promise, second line `-- tables:` it needs, then one SELECT of the culprits."""

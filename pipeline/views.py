@@ -88,6 +88,15 @@ def below_root(stored: Stored) -> str:
     return f"read_parquet(getvariable('root') || {literal(pattern)}, hive_partitioning = false)"
 
 
+def names_in(sql: str) -> frozenset[str]:
+    """Names FAMILY.TABLE that a text of SQL speaks of."""
+    return frozenset(re.findall(r"\b([a-z_]+\.[a-z_]+)\b", sql))
+
+
+READ_BY_VIEWS = frozenset({"need.run", "derived.server", "derived.job"})
+"""Tables that views of other tables compute missing columns from."""
+
+
 def _per_hour(column: str) -> str:
     return (
         f"CASE WHEN job.job_id IS NULL THEN run.{column} WHEN job.request_duration > 0 "
@@ -211,7 +220,7 @@ class LibraryView:
     @property
     def reads(self) -> frozenset[str]:
         """Names FAMILY.TABLE that the SQL speaks of."""
-        return frozenset(re.findall(r"\b([a-z_]+\.[a-z_]+)\b", self.sql))
+        return names_in(self.sql)
 
     def create(self) -> str:
         """The statement that makes it."""
