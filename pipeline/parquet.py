@@ -83,7 +83,8 @@ def _encoding(values: pl.Series) -> str:
         return "DELTA_BINARY_PACKED"
     if values.dtype != pl.Float64:
         return "DICTIONARY"
-    sample = values.gather_every(max(len(values) // SAMPLE, 1)).drop_nulls().to_numpy()
+    full = values.drop_nulls() if values.null_count() else values
+    sample = full.to_numpy()[:: max(len(full) // SAMPLE, 1)]
     short = not np.any(sample.view(np.int64) & 0xFFFFFFFF)  # as whole numbers and halves are: their bytes compress best
     few = len(np.unique(sample)) < len(sample) / 2
     return "DICTIONARY" if few and not short else "BYTE_STREAM_SPLIT"
@@ -113,4 +114,6 @@ def enumerated(frame: pl.DataFrame) -> pl.DataFrame:
 
 def _enum(values: pl.Series) -> pl.Series:
     """Text or categories as an enumeration of those that occur: all categories of the process would go into every file."""
+    if len(values) and not values.null_count() and (values == (only := values[0])).all():
+        return pl.Series(values.name, [only], dtype=pl.Enum([only])).new_from_index(0, len(values))
     return values.cast(pl.Enum(values.unique(maintain_order=True).drop_nulls().cast(pl.String)))
