@@ -65,6 +65,15 @@ def find_files(folder: Path) -> tuple[list[TableFile], list[pl.DataFrame]]:
     return files, wrong
 
 
+def size_of(folder: Path, tables: Iterable[str] = ()) -> int:
+    """Bytes of these tables in a model folder (none named: of all); 0 where it cannot be read, which `load` reports."""
+    wanted = set(tables) or known_tables().keys()
+    try:
+        return sum(f.path.stat().st_size for f in find_files(folder)[0] if f.table.name in wanted)
+    except OSError:
+        return 0
+
+
 def _unknown_file(file: str, name: str, ending: str) -> pl.DataFrame:
     """A file that is no table; filed under the table that it was probably meant to be."""
     near = name if name in known_tables() else nearest(name, known_tables())

@@ -16,9 +16,9 @@ from typing import Any
 import polars as pl
 from polars import col
 
-from pipeline import coverage, dims, identity, limits, objects, plan, storage, tasks
+from pipeline import coverage, dims, engine, identity, limits, objects, plan, storage, tasks
 from pipeline.errors import InputError, PipelineError
-from pipeline.folder import file_hash, find_files
+from pipeline.folder import file_hash, find_files, size_of
 from pipeline.lock import locked
 from pipeline.model import IN_MEMORY_ROWS, Model, load
 from pipeline.partition import Work, needs_to_energy, unused_storages
@@ -29,6 +29,7 @@ from pipeline.stages.repartition import device as repartition_device
 from pipeline.stages.repartition import footprint
 from pipeline.stages.repartition.periods import by_grain
 from pipeline.tables import DETAILS, OUTPUTS
+from pipeline.tables.inputs import JOB_TABLES
 from pipeline.tasks import Done, Task
 from pipeline.upstream import Upstream, least_job_hours, prepare, run_spans
 from pipeline.worker import Crew, crew_of, in_workers
@@ -40,6 +41,9 @@ Progress = Callable[[str, int, int], None]
 
 SMALL_ROWS = 1_500_000
 """Below so many job-hours a pool of processes costs more than it brings."""
+MANY_JOBS_BYTES, EARLY_WORKERS = 64 << 10, 3
+"""Models with more bytes of jobs than this (some hundreds) mostly need workers: so many are started before the model is read, and stopped
+where it turns out otherwise."""
 PARTITIONS_PER_WORKER = 3
 """So that no worker waits long for the last partition."""
 SHARED_PARTITIONS = 64
@@ -92,7 +96,7 @@ def run(
     if how.share is not None:
         return compute_share(folder, out, settings, run_identity, how, hashes)
     report = Report(run_id=f"{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}-{secrets.token_hex(3)}")
-    with locked(out), storage.told_when_full(out), storage.syncing() as sync:
+    with locked(out), storage.told_when_full(out), storage.syncing() as sync, engine.for_inputs(size_of(folder)):
         before = {} if how.fresh else storage.current_manifest(out)
         if before.get("identity") == run_identity:
             storage.clean(out, settings.keep_runs)
@@ -154,13 +158,14 @@ def refuse_missing(planned: list[Task], done: dict[int, Done]) -> None:
 
 def check(folder: Path, settings: Settings) -> Model:
     """Everything a run would refuse, without computing more than fixed numbers of instances need; InputError has it all."""
-    model = load(folder)
-    chosen = replace(settings, tables="instances.server")
-    up = prepare(model)
-    coverage.refuse_gaps(up)
-    if fixed_numbers(model):
-        for part in partitions_of(up, chosen):
-            needs_to_energy(Work(up, part, chosen, lambda *_: None))
+    with engine.for_inputs(size_of(folder)):
+        model = load(folder)
+        chosen = replace(settings, tables="instances.server")
+        up = prepare(model)
+        coverage.refuse_gaps(up)
+        if fixed_numbers(model):
+            for part in partitions_of(up, chosen):
+                needs_to_energy(Work(up, part, chosen, lambda *_: None))
     return model
 
 
@@ -201,6 +206,10 @@ def prepared(
 ) -> tuple[Model, Upstream, list[Task]]:
     """The checked model, everything upstream of the partitions, and the partitions."""
     shutil.rmtree(staged / "inputs", ignore_errors=True)
+    new = not before.get("partitions") and not (staged / tasks.DONE).exists()
+    most = 1 if how.cluster is not None or how.only_publish else workers_for(SMALL_ROWS + 1, settings)
+    if crew is not None and new and size_of(folder, JOB_TABLES) > MANY_JOBS_BYTES:
+        crew.hire(min(most - 1, EARLY_WORKERS))
     model = load(folder, spill=staged / "inputs")
     if model.hashes != hashes:
         changed = sorted(name for name in {*model.hashes, *hashes} if model.hashes.get(name) != hashes.get(name))
@@ -209,8 +218,8 @@ def prepared(
         )
     report.timed("read", began)
     since = time.monotonic()
-    if crew is not None and not before.get("partitions") and not (staged / tasks.DONE).exists():
-        crew.hire(workers_at_least(model, settings, how) - 1)
+    if crew is not None and new and most > 1:
+        crew.hire(workers_at_least(model, settings) - 1)
     up = prepare(model)
     coverage.refuse_gaps(up)
     parts = partitions_of(up, settings, how, before)
@@ -228,10 +237,8 @@ def workers_for(rows: int, settings: Settings) -> int:
     return (settings.workers or os.cpu_count() or 1) if rows > SMALL_ROWS else 1
 
 
-def workers_at_least(model: Model, settings: Settings, how: How) -> int:
+def workers_at_least(model: Model, settings: Settings) -> int:
     """Processes that a run of which nothing is done yet is going to use for certain, before its partitions are known; 1 is only this one."""
-    if how.cluster is not None or how.only_publish or workers_for(SMALL_ROWS + 1, settings) == 1:
-        return 1
     rows, servers = least_job_hours(model)
     certain = rows // 2  # hours that clocks skip or repeat do not matter then
     return min(workers_for(certain, settings), max(servers, 1))

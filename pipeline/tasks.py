@@ -16,9 +16,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import polars as pl
-
-from pipeline import attribution, storage
+from pipeline import attribution, engine, storage
 from pipeline.errors import InputError, PipelineError, refused
 from pipeline.partition import Work, Write, columns_of, needs_to_energy
 from pipeline.plan import Partition
@@ -72,20 +70,6 @@ def beside(write: Write) -> Iterator[Write]:
             waiting.popleft().result()
 
 
-@contextmanager
-def engine_for(work: Work) -> Iterator[None]:
-    """Polars' engine for the plans of a partition: series are few rows of long lists, and handing each of their plans over to other threads
-    takes longer than to work it out at once. Rows of observed runs are many and grouped, which the streaming engine does faster.
-
-    Measured: size A base 3.9 -> 3.6 s, 100,000 jobs 16.6 -> 14.3 s; a million rows of sacct took 12.5 s instead of 10.5 in memory.
-    """
-    if not work.any_runs:
-        with pl.Config(engine_affinity="in-memory"):
-            yield
-    else:
-        yield
-
-
 def compute(staged: Path, up: Upstream, task: Task, settings: Settings, *, cores: int = 1) -> Done:
     """Compute one partition and mark it complete, writing beside computing where there are more cores; errors name its servers."""
     began = time.monotonic()
@@ -96,7 +80,7 @@ def compute(staged: Path, up: Upstream, task: Task, settings: Settings, *, cores
     try:
         with (
             storage.told_when_full(staged),
-            engine_for(work),
+            nullcontext() if work.any_runs else engine.in_memory(),
             beside(write) if cores > 1 else nullcontext(write) as work.write,
         ):
             attribution.attribute(work, needs_to_energy(work))
