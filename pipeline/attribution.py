@@ -74,7 +74,9 @@ def write_server_shares(work: Work, piece: Chunk, sources: Sources) -> None:
     made = [repartition_server.build(weights, jobs, series)]
     if piece.any_observed:
         runs = stretches(piece.observed_needs, job.KEY, RUN_NEEDS).with_columns(service_id=pl.lit(None, pl.String))
-        made.append(repartition_server.build_observed(repartition_server.weighed_observed(runs, work.servers, rates), series))
+        made.append(
+            repartition_server.build_observed(repartition_server.weighed_observed(runs, work.servers, rates), series)
+        )
     rows = [repartition_server.rows(s, columns) for shares in made for s in sliced(shares, "weight")]
     work.write("repartition.server", rows, piece.name)
 

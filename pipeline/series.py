@@ -201,9 +201,7 @@ def _in_order(f: pl.DataFrame, by: Sequence[str]) -> pl.DataFrame:
     return f if order.is_sorted() else f[order]
 
 
-def summed_at(
-    values: Floats, firsts: Ints, ends: Ints, at: Ints, size: int, factors: Floats | None = None
-) -> Floats:
+def summed_at(values: Floats, firsts: Ints, ends: Ints, at: Ints, size: int, factors: Floats | None = None) -> Floats:
     """Pieces [first, end) of the values, which follow one another, laid over each other: each begins at its place of a sum of this size.
 
     With `factors`, each piece is multiplied by its own.

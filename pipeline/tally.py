@@ -233,7 +233,9 @@ def _laid(by: pl.DataFrame, start: Ints, lengths: Ints) -> tuple[pl.DataFrame, I
         names, group = by[:1], np.zeros(len(by), dtype=np.int64)
     else:
         names = by.unique(maintain_order=True)
-        numbered = by.join(names.with_row_index("nr"), on=by.columns, how="left", nulls_equal=True, maintain_order="left")
+        numbered = by.join(
+            names.with_row_index("nr"), on=by.columns, how="left", nulls_equal=True, maintain_order="left"
+        )
         group = numbered["nr"].to_numpy().astype(np.int64)
     low = np.full(len(names), np.iinfo(np.int64).max)
     high = np.zeros(len(names), dtype=np.int64)

@@ -33,9 +33,11 @@ def partial(job: pl.LazyFrame) -> pl.LazyFrame:
 def build(partials: pl.LazyFrame, spans: pl.LazyFrame) -> pl.LazyFrame:
     """One row per server and hour of its span (server_id, first_hour, hours); hours without demand are zeros."""
     summed = added(partials, ["server_id"], NEEDS)
-    placed = spans.sort("server_id").join(
-        summed, on="server_id", how="left", validate="1:1", maintain_order="left"
-    ).with_columns(col.start.fill_null(col.first_hour), *(pl.coalesce(n, pl.lit([], dtype=LIST)) for n in NEEDS))
+    placed = (
+        spans.sort("server_id")
+        .join(summed, on="server_id", how="left", validate="1:1", maintain_order="left")
+        .with_columns(col.start.fill_null(col.first_hour), *(pl.coalesce(n, pl.lit([], dtype=LIST)) for n in NEEDS))
+    )
     kept = aligned(placed, NEEDS, "first_hour", "hours")
     return rows_of(kept.select("server_id", "start", *NEEDS), NEEDS).select(
         "server_id", "hour", ram_need=ram_need(), compute_need=compute_need()
