@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import cache, partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -94,7 +95,8 @@ def run(
     hashes = _hashes(folder)
     run_identity = identity.of_run(hashes, settings)
     if how.share is not None:
-        return compute_share(folder, out, settings, run_identity, how, hashes)
+        with engine.for_inputs(size_of(folder)):
+            return compute_share(folder, out, settings, run_identity, how, hashes)
     report = Report(run_id=f"{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}-{secrets.token_hex(3)}")
     with locked(out), storage.told_when_full(out), storage.syncing() as sync, engine.for_inputs(size_of(folder)):
         before = {} if how.fresh else storage.current_manifest(out)
@@ -113,12 +115,12 @@ def run(
             done = take_over(out, staged, planned, before)
             if how.only_publish:
                 refuse_missing(planned, done)
-            compute(staged, up, planned, done, settings, progress, how, crew, sync)
+            rest = cache(partial(compute_rest, model, up, settings, staged))
+            compute(staged, up, planned, done, settings, progress, how, crew, sync, rest)
             report.partitions = [done[t.part.number] for t in planned]
             report.timed("partitions", since)
         since = time.monotonic()
-        files = compute_rest(model, up, settings, staged)
-        files += [f for d in report.partitions for f in d["files"]]
+        files = rest() + [f for d in report.partitions for f in d["files"]]
         report.rows = settle(staged, files)
         report.timed("rest", since)
         since = time.monotonic()
@@ -296,8 +298,12 @@ def compute(
     how: How,
     crew: Crew,
     sync: storage.Sync,
+    meanwhile: Callable[[], object],
 ) -> None:
-    """Do the tasks that are not done, here, in worker processes or on a cluster, and add them to `done`."""
+    """Do the tasks that are not done, here, in worker processes or on a cluster, and add them to `done`.
+
+    `meanwhile` may be called while this process waits for others.
+    """
     todo = [t for t in planned if t.part.number not in done]
 
     def note(one: Done) -> None:
@@ -322,7 +328,7 @@ def compute(
         return
     tasks.save(staged, up, planned, settings)
     if how.cluster is None:
-        in_workers(up, todo, settings, crew, workers, note)
+        in_workers(up, todo, settings, crew, workers, note, meanwhile)
     elif todo:
         from pipeline.distributed import in_cluster
 

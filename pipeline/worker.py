@@ -123,8 +123,19 @@ def crew_of(staged: Path) -> Iterator[Crew]:
             worker.stop()
 
 
-def in_workers(up: Upstream, tasks: list[Task], settings: Settings, crew: Crew, workers: int, on_done: OnDone) -> None:
-    """Do the tasks in this process and `workers - 1` of the crew, the largest first; the first error stops the rest."""
+def in_workers(
+    up: Upstream,
+    tasks: list[Task],
+    settings: Settings,
+    crew: Crew,
+    workers: int,
+    on_done: OnDone,
+    meanwhile: Callable[[], object],
+) -> None:
+    """Do the tasks in this process and `workers - 1` of the crew, the largest first; the first error stops the rest.
+
+    `meanwhile` is called once no task is left for this process, while the others are at their last.
+    """
     ordered = sorted(tasks, key=lambda t: -t.part.rows)
     by_number = {task.part.number: task for task in tasks}
     waiting: queue.SimpleQueue[int] = queue.SimpleQueue()
@@ -135,8 +146,13 @@ def in_workers(up: Upstream, tasks: list[Task], settings: Settings, crew: Crew, 
         threading.Thread(target=_feed, args=(worker, waiting, results.put), daemon=True).start()
     missing = len(tasks)
     while missing:
-        with suppress(queue.Empty), on_one_core():
-            results.put(compute(crew.staged, up, by_number[waiting.get_nowait()], settings))
+        try:
+            number = waiting.get_nowait()
+        except queue.Empty:
+            meanwhile()
+        else:
+            with on_one_core():
+                results.put(compute(crew.staged, up, by_number[number], settings))
         result = results.get()
         while True:
             if isinstance(result, BaseException):
