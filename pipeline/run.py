@@ -45,6 +45,8 @@ SMALL_ROWS = 1_500_000
 MANY_JOBS_BYTES, EARLY_WORKERS = 64 << 10, 3
 """Models with more bytes of jobs than this (some hundreds) mostly need workers: so many are started before the model is read, and stopped
 where it turns out otherwise."""
+BY_CONTAINER = {name for name, table in OUTPUTS.items() if "hour" in table.key and "container_id" in table.columns}
+"""Tables with a row for every container that a job is used in, in every hour."""
 PARTITIONS_PER_WORKER = 3
 """So that no worker waits long for the last partition."""
 SHARED_PARTITIONS = 64
@@ -260,7 +262,8 @@ def partitions_of(
     workers = 1 if shared else workers_for(total, settings)
     pieces = SHARED_PARTITIONS if shared else workers * PARTITIONS_PER_WORKER if workers > 1 else 1
     largest = plan.chunk_rows(memory_bytes(settings.memory), workers)
-    together = min(largest, plan.TOGETHER_ROWS, max(total // pieces, plan.SMALLEST_CHUNK))
+    most = plan.TOGETHER_ROWS_OF_CELLS if settings.wanted & BY_CONTAINER else plan.TOGETHER_ROWS
+    together = min(largest, most, max(total // pieces, plan.SMALLEST_CHUNK))
     cuts = {p["first"] for p in (before or {}).get("partitions", []) if "first" in p}
     packed = total // together + 1
     if len(cuts) > 2 * packed:  # after many changes, or with more memory: pack them anew
