@@ -79,13 +79,22 @@ def test_fields_carry_units_and_ids_are_text(tmp_path: Path) -> None:
     assert [f.name for f in schema if f.nullable] == ["job_id", "container_id", "usage_pattern_id"]
 
 
-def test_key_columns_have_statistics_for_each_group_of_rows(tmp_path: Path) -> None:
-    parts = [frame([(s, "j", "c", h, 1.0) for h in (first, first + 1)]) for s, first in (("a", 0), ("b", 5))]
+def test_hours_and_jobs_have_statistics_for_each_group_of_rows(tmp_path: Path) -> None:
+    parts = [frame([("s", job, "c", h, 1.0) for h in (first, first + 1)]) for job, first in (("a", 0), ("b", 5))]
     parquet.write(tmp_path / "x.parquet", TABLE, NAMES, parts)
     meta = pq.read_metadata(tmp_path / "x.parquet")
-    ids, hours = ([meta.row_group(g).column(NAMES.index(c)).statistics for g in (0, 1)] for c in ("source_id", "hour"))
-    assert [(s.min, s.max) for s in ids] == [("a", "a"), ("b", "b")]
-    assert [s.min for s in hours] == [EPOCH, EPOCH + timedelta(hours=5)]
+    of = {c: [meta.row_group(g).column(NAMES.index(c)).statistics for g in (0, 1)] for c in NAMES}
+    assert [(s.min, s.max) for s in of["job_id"]] == [("a", "a"), ("b", "b")]
+    assert [s.min for s in of["hour"]] == [EPOCH, EPOCH + timedelta(hours=5)]
+    assert {c for c, found in of.items() if any(s is not None and s.has_min_max for s in found)} == {"job_id", "hour"}
+
+
+def test_tables_without_jobs_have_statistics_of_their_whole_key(tmp_path: Path) -> None:
+    servers = OUTPUTS["need.server"]
+    row = pl.DataFrame({"server_id": ["s"], "hour": [EPOCH], "ram_need": [1.0], "compute_need": [2.0]})
+    parquet.write(tmp_path / "x.parquet", servers, row.columns, [row.cast({"hour": servers.columns["hour"].dtype})])
+    group = pq.read_metadata(tmp_path / "x.parquet").row_group(0)
+    assert [group.column(i).statistics is not None for i in range(4)] == [True, True, False, False]
 
 
 @pytest.mark.parametrize(
