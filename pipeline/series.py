@@ -402,6 +402,7 @@ def _rises(ids: pl.Series, hours: pl.Series) -> bool:
 def rows_of(frame: pl.LazyFrame, values: Iterable[str]) -> pl.LazyFrame:
     """One row per hour of every series: `hour` in UTC, the list columns as numbers, all other columns repeated."""
     lists = list(values)
-    hours = pl.int_ranges("start", pl.col("start") + pl.col(lists[0]).list.len().cast(pl.Int64))
+    begin, length = pl.col("start") * MICROSECONDS, pl.col(lists[0]).list.len().cast(pl.Int64)
+    hours = pl.int_ranges(begin, begin + length * MICROSECONDS, MICROSECONDS)
     exploded = frame.with_columns(hour=hours).explode("hour", *lists, empty_as_null=False)
-    return exploded.with_columns(hour_of(pl.col("hour"))).drop("start")
+    return exploded.with_columns(pl.col("hour").cast(pl.Datetime("us", "UTC"))).drop("start")

@@ -184,9 +184,9 @@ def _write(frame: pl.DataFrame, target: Path) -> None:
 def noted(rows: pl.DataFrame, table: Table, stored: list[str]) -> Noted:
     """The notes of these rows, in any order; few stretches where they are sorted by key and hour."""
     keys = series_key(table)
-    firsts, hourly = _stretches(rows, keys)
-    ends = np.append(firsts[1:], len(rows))
     hours = rows["hour"].to_physical().to_numpy()
+    firsts, hourly = _stretches(rows.select(keys), hours)
+    ends = np.append(firsts[1:], len(rows))
     first_hour = hours[firsts] // MICROSECONDS
     heads = pl.DataFrame([rows[k][firsts].cast(pl.String) for k in keys])
     series_sums = SERIES_SUMS.get(table.name, ())
@@ -246,12 +246,11 @@ def _laid(by: pl.DataFrame, start: Ints, lengths: Ints) -> tuple[pl.DataFrame, I
     return groups, (np.cumsum(hours) - hours)[group] + start - low[group]
 
 
-def _stretches(rows: pl.DataFrame, keys: list[str]) -> tuple[Ints, bool]:
+def _stretches(keys: pl.DataFrame, hours: Ints) -> tuple[Ints, bool]:
     """The first row of every stretch, and whether every step within them is one hour."""
-    hours = rows["hour"].to_physical().to_numpy()
     leaps = np.flatnonzero(hours[1:] - hours[:-1] != MICROSECONDS) + 1
     back = leaps[hours[leaps] <= hours[leaps - 1]]
-    firsts = np.unique(np.concatenate([[0], back, *(_changes(rows[k].to_physical()) for k in keys)])).astype(np.int64)
+    firsts = np.unique(np.concatenate([[0], back, *(_changes(k.to_physical()) for k in keys)])).astype(np.int64)
     return firsts, bool(np.isin(leaps, firsts, assume_unique=True).all())
 
 
