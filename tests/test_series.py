@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from polars.testing import assert_frame_equal
 
 from pipeline import series
 from tests.frames import assert_table, frame
@@ -93,6 +94,28 @@ def test_long_and_short_series_are_added_alike():
     made = series.added(parts, ["job_id"], ["x"]).collect()
     assert made["x"].to_list() == [[*short, *[0.0] * 8, *long]]
     assert made["start"].to_list() == [0]
+
+
+@pytest.mark.parametrize("hours", [3, 1200])
+def test_series_times_their_numbers_are_added_as_their_products_are(hours: int):
+    drawn = np.random.default_rng(7)
+    parts = pl.DataFrame(
+        {
+            "job_id": ["a", "b", "a", "a", "c"],
+            "start": [4, 0, 0, 2, 1],
+            "x": [drawn.random(hours).tolist() for _ in range(4)] + [[]],
+            "one": [2.0, 0.5, 3.0, 0.0, 7.0],
+        }
+    )
+    products = parts.with_columns(y=pl.col("x") * pl.col("one"), z=pl.col("x") * 1.0).lazy()
+    expected = series.added(products, ["job_id"], ["y", "z"])
+    made = series.added(parts.with_columns(all=1.0).lazy(), ["job_id"], {"y": ("x", "one"), "z": ("x", "all")})
+    assert made.collect_schema() == expected.collect_schema()
+    assert_frame_equal(made.collect(), expected.collect(), rel_tol=1e-15)
+    alone = parts.unique("job_id", maintain_order=True).lazy()
+    assert series.added(alone, ["job_id"], {"y": ("x", "one")}).collect()["y"].to_list() == [
+        [v * one for v in x] for x, one in alone.select("x", "one").collect().iter_rows()
+    ]
 
 
 def test_a_series_is_cut_or_filled_with_zeros_to_the_hours_asked_for():

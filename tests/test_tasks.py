@@ -337,6 +337,39 @@ def test_workers_load_while_a_large_model_is_prepared(
 
 
 @pytest.mark.usefixtures("small_chunks")
+def test_a_worker_loads_while_a_model_of_many_jobs_is_read_and_is_stopped_where_none_is_needed(
+    model: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, crew: list[worker.Worker]
+):
+    there_before: list[int] = []
+
+    def noting(folder: Path, spill: Path | None = None) -> Model:
+        there_before.append(len(crew))
+        return load(folder, spill)
+
+    monkeypatch.setattr(run, "load", noting)
+    run.run(model, tmp_path / "few", Settings(workers=2))
+    monkeypatch.setattr(run, "MANY_JOBS_BYTES", 0)
+    run.run(model, tmp_path / "many", Settings(workers=9))
+    assert there_before == [0, run.EARLY_WORKERS]
+    assert [w.process.poll() for w in crew] == [-signal.SIGKILL] * run.EARLY_WORKERS
+    assert_same(tmp_path / "many" / "current", whole)
+
+
+@pytest.mark.usefixtures("small_chunks")
+def test_what_fails_beside_the_last_partitions_publishes_nothing(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def fails(*_: object) -> None:
+        raise PipelineError("no place for the tables of no partition")
+
+    monkeypatch.setattr(run, "SMALL_ROWS", 10)
+    monkeypatch.setattr(run, "compute_rest", fails)
+    with pytest.raises(PipelineError, match="no place"):
+        run.run(model, tmp_path, Settings(workers=2))
+    assert storage.current(tmp_path) is None
+
+
+@pytest.mark.usefixtures("small_chunks")
 def test_no_worker_outlives_a_model_that_is_refused(
     model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, crew: list[worker.Worker]
 ):
