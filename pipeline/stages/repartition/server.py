@@ -88,7 +88,7 @@ def build_observed(weights: pl.LazyFrame, server_series: pl.LazyFrame) -> pl.Laz
         ["weight"],
     )
     return beside(
-        summed.join(sums, on="server_id", validate="m:1").sort(*BY, "start"),
+        summed.join(sums, on="server_id", validate="m:1", maintain_order="left"),
         "weight",
         server_series,
         ["server_id"],

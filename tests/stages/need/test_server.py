@@ -39,3 +39,13 @@ def test_ranges_of_jobs_add_up_to_the_same():
     assert_table(
         server.build(parts.lazy(), spans), "| hour | ram_need | compute_need |\n| 00:00 | 1 | 2 |\n| 01:00 | 5 | 4.5 |"
     )
+
+
+def test_servers_stand_in_the_order_of_their_ids_whatever_that_of_their_spans():
+    jobs = frame("""
+        | server_id | start | avg_occurrences | ram_needed | compute_needed |
+        | web       | 00:00 | [1]             |          1 |              1 |
+    """)
+    spans = frame("| server_id | first_hour | hours |\n| web | 00:00 | 1 |\n| idle | 00:00 | 1 |")
+    made = server.build(server.partial(jobs), spans).collect()
+    assert made.select("server_id", "ram_need").rows() == [("idle", 0.0), ("web", 1.0)]
