@@ -1,22 +1,34 @@
 """How memory that was freed is kept for the next partition instead of being returned to the system; to be set before Polars is loaded.
 
-Series of a partition are blocks of many megabytes. By default Polars' allocator gives each of them back at once and the system clears the
-pages again for the next one: measured on size A, half of the system time and a tenth of a partition's wall time. A process keeps what it
-once had; the size of partitions bounds it.
+Series of a partition are blocks of many megabytes. By default the allocators of Polars, Arrow and numpy each give them back at once, and the
+system clears the pages again for the next one: measured on size A, half of the system time and a tenth of a partition's wall time. A process
+keeps what it once had; the size of partitions bounds it. Arrow takes its memory from the C library, as numpy does, so that one uses what
+the other has freed (size A with base columns: 2.84 -> 2.71 s).
 """
 
+import ctypes
 import os
+from contextlib import suppress
 
 PROCESS = {
     "_RJEM_MALLOC_CONF": "oversize_threshold:0,narenas:1,dirty_decay_ms:-1,muzzy_decay_ms:-1",
+    "ARROW_DEFAULT_MEMORY_POOL": "system",
     "OPENBLAS_NUM_THREADS": "1",
 }
 """Variables that a process reads when the libraries are loaded; no linear algebra is done, so no threads wait for any."""
-WORKER = {**PROCESS, "MALLOC_MMAP_THRESHOLD_": "1000000000", "MALLOC_TRIM_THRESHOLD_": "2000000000"}
+LARGEST_OF_HEAP, KEPT_OF_HEAP = 1_000_000_000, 2_000_000_000
+"""Bytes of a block from which on the C library asks the system for each, and bytes freed at the end of its heap from which on it returns them."""
+WORKER = {**PROCESS, "MALLOC_MMAP_THRESHOLD_": str(LARGEST_OF_HEAP), "MALLOC_TRIM_THRESHOLD_": str(KEPT_OF_HEAP)}
 """Those, and what the C library reads when a process starts."""
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
+"""What they are called in malloc.h."""
 
 
 def keep_memory() -> None:
-    """Set what is not set yet, for this process; no effect once Polars is loaded."""
+    """Set what is not set yet, for this process; no effect on Polars and Arrow once they are loaded."""
     for name, value in PROCESS.items():
         os.environ.setdefault(name, value)
+    with suppress(OSError, AttributeError):  # another C library than glibc
+        library = ctypes.CDLL(None)
+        library.mallopt(M_MMAP_THRESHOLD, LARGEST_OF_HEAP)
+        library.mallopt(M_TRIM_THRESHOLD, KEPT_OF_HEAP)
