@@ -18,8 +18,6 @@ PROCESS = {
 """Variables that a process reads when the libraries are loaded; no linear algebra is done, so no threads wait for any."""
 LARGEST_OF_HEAP, KEPT_OF_HEAP = 1_000_000_000, 2_000_000_000
 """Bytes of a block from which on the C library asks the system for each, and bytes freed at the end of its heap from which on it returns them."""
-WORKER = {**PROCESS, "MALLOC_MMAP_THRESHOLD_": str(LARGEST_OF_HEAP), "MALLOC_TRIM_THRESHOLD_": str(KEPT_OF_HEAP)}
-"""Those, and what the C library reads when a process starts."""
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 """What they are called in malloc.h."""
 

@@ -37,6 +37,7 @@ def answer(staged: str, number: int) -> Answer:
 
 def serve(staged: str) -> None:
     """Answer until the input ends, then end at once: who asked is gone. Anything else that prints goes to standard error."""
+    allocator.keep_memory()
     answers, sys.stdout = sys.stdout, sys.stderr
     asked: queue.SimpleQueue[int] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(asked.put,), daemon=True).start()
@@ -57,7 +58,7 @@ class Worker:
     def __init__(self, staged: Path) -> None:
         package = str(Path(__file__).parents[1])
         path = os.pathsep.join(p for p in (package, os.environ.get("PYTHONPATH")) if p)
-        environment = {**allocator.WORKER, **os.environ, "POLARS_MAX_THREADS": "1", "PYTHONPATH": path}
+        environment = {**allocator.PROCESS, **os.environ, "POLARS_MAX_THREADS": "1", "PYTHONPATH": path}
         command = [sys.executable, "-m", "pipeline.worker", str(staged)]
         self.process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
@@ -134,7 +135,7 @@ def in_workers(
 ) -> None:
     """Do the tasks in this process and `workers - 1` of the crew, the largest first; the first error stops the rest.
 
-    `meanwhile` is called once no task is left for this process, while the others are at their last.
+    `meanwhile` is called whenever no task is left for this process and it would wait for the others, so it should do its work once.
     """
     ordered = sorted(tasks, key=lambda t: -t.part.rows)
     by_number = {task.part.number: task for task in tasks}
