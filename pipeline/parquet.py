@@ -6,9 +6,8 @@ in a slice, pages are as large as their row group, and numbers are encoded by wh
 
 import base64
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -22,33 +21,52 @@ ROW_GROUP_ROWS = 530_000
 """About twenty series of three years."""
 SAMPLE = 2_000
 """Values of a column that decide how it is encoded."""
-IDS = pa.dictionary(pa.int32(), pa.large_string())
 
 
 def write(target: Path, table: Table, names: list[str], parts: Iterable[pl.DataFrame]) -> int:
     """Write these columns of the parts, which follow one another, as one file that appears whole; the number of rows."""
     rows = 0
     readable = pa.schema([table.columns[n].arrow_field() for n in names])
-    schema = pa.schema([f.with_type(IDS) if pa.types.is_large_string(f.type) else f for f in readable])
-    metadata = _metadata(table, readable)
     writer: pq.ParquetWriter | None = None
     with appearing(target) as partial, pa.OSFile(str(partial), "wb") as opened:
         try:
             for part in parts:
                 if not len(part):
                     continue
+                held = enumerated(part.select(names))
                 if writer is None:
-                    writer = _writer(opened, table.key, schema, part)
-                writer.write_table(_arrow(part, schema), row_group_size=ROW_GROUP_ROWS)
+                    writer = _writer(opened, table.key, _coded(readable, held), held)
+                for piece in _fitting(held, writer.schema):
+                    writer.write_table(_arrow(piece, writer.schema), row_group_size=ROW_GROUP_ROWS)
                 rows += len(part)
             if writer is None:
-                writer = _writer(opened, table.key, schema, table.empty())
-                writer.write_table(schema.empty_table())
-            writer.add_key_value_metadata(metadata)
+                none = enumerated(table.empty().select(names))
+                writer = _writer(opened, table.key, _coded(readable, none), none)
+                writer.write_table(writer.schema.empty_table())
+            writer.add_key_value_metadata(_metadata(table, readable))
         finally:
             if writer is not None:
                 writer.close()
     return rows
+
+
+def _coded(readable: pa.Schema, part: pl.DataFrame) -> pa.Schema:
+    """The schema with ids as dictionaries, their codes as wide as in this part."""
+    return pa.schema([f.with_type(_kind(part[f.name])) if pa.types.is_large_string(f.type) else f for f in readable])
+
+
+def _kind(values: pl.Series) -> pa.DataType:
+    return values[:0].to_arrow().type
+
+
+def _fitting(part: pl.DataFrame, schema: pa.Schema) -> Iterator[pl.DataFrame]:
+    """The part; in halves where it has more ids than the codes of its file, which suit the first part, can tell apart."""
+    ids = {f.name: f.type.index_type for f in schema if pa.types.is_dictionary(f.type)}
+    if all(_kind(part[n]).index_type.bit_width <= code.bit_width for n, code in ids.items()):
+        yield part
+        return
+    for half in part.with_columns(pl.col(*ids).cast(pl.String)).iter_slices(-(-len(part) // 2)):
+        yield from _fitting(enumerated(half), schema)
 
 
 def _writer(opened: pa.OSFile, key: list[str], schema: pa.Schema, first: pl.DataFrame) -> pq.ParquetWriter:
@@ -100,25 +118,18 @@ def _encoding(values: pl.Series) -> str:
 
 
 def _arrow(part: pl.DataFrame, schema: pa.Schema) -> pa.Table:
-    columns = [_ids(part[f.name]) if f.type == IDS else _plain(part[f.name], f.type) for f in schema]
-    return pa.Table.from_arrays(columns, schema=schema)
+    return pa.Table.from_arrays([_as(part[f.name], f.type) for f in schema], schema=schema)
 
 
-def _plain(values: pl.Series, kind: pa.DataType) -> Any:
+def _as(values: pl.Series, kind: pa.DataType) -> pa.Array:
     held = values.to_arrow()
     return held if held.type == kind else held.cast(kind)
 
 
-def _ids(values: pl.Series) -> Any:
-    """Ids as a dictionary of those that occur, whatever Polars holds them as."""
-    held = (values if isinstance(values.dtype, pl.Enum) else _enum(values)).to_arrow()
-    codes, names = held.indices.cast(pa.int32()), held.dictionary.cast(pa.large_string())
-    return pa.DictionaryArray.from_arrays(codes, names, safe=False)  # Polars has seen to it that codes have names
-
-
 def enumerated(frame: pl.DataFrame) -> pl.DataFrame:
     """The frame with its text as enumerations of what occurs: ids that stand in many rows are numbers of one byte or two until they are read."""
-    return frame.with_columns(_enum(frame[name]) for name, kind in frame.schema.items() if kind == pl.String)
+    text = [name for name, kind in frame.schema.items() if kind in (pl.String, pl.Categorical)]
+    return frame.with_columns(_enum(frame[name]) for name in text) if text else frame
 
 
 def _enum(values: pl.Series) -> pl.Series:

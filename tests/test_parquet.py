@@ -70,6 +70,13 @@ def test_any_rows_are_read_again_as_they_were(
     assert_frame_equal(by_duckdb.cast({"hour": TABLE.columns["hour"].dtype}), whole, check_exact=True)
 
 
+@pytest.mark.parametrize("counts", [(3, 700, 5), (300, 3), (300, 70_000), (2, 256), (255, 255), (0, 3)])
+def test_later_rows_may_have_more_ids_than_the_first_ones(counts: tuple[int, ...], tmp_path: Path) -> None:
+    parts = [frame([(f"s{i % 2}", f"j{i}", None, i, 0.5) for i in range(n)]) for n in counts]
+    assert parquet.write(tmp_path / "x.parquet", TABLE, NAMES, parts) == sum(counts)
+    assert_frame_equal(pl.read_parquet(tmp_path / "x.parquet"), pl.concat(parts), check_exact=True)
+
+
 def test_fields_carry_units_and_ids_are_text(tmp_path: Path) -> None:
     parquet.write(tmp_path / "x.parquet", TABLE, NAMES, [parquet.enumerated(frame([("s", "j", None, 0, 1.5)]))])
     schema = pq.read_schema(tmp_path / "x.parquet")
