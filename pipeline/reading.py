@@ -243,14 +243,21 @@ def _parquet_batches(file: TableFile) -> Iterator[ReadTable]:
         cells = list(layout.wanted.values())
         first = 1
         for batch in opened.iter_batches(batch_size=BATCH_ROWS, columns=cells):
-            raw = pl.DataFrame({name: pl.Series(batch.column(cell)) for name, cell in layout.wanted.items()})
+            raw = _taken([batch.column(cell) for cell in layout.wanted.values()], list(layout.wanted))
             yield canonical(file, raw.with_row_index(ROW, offset=first), layout)
             first += batch.num_rows
 
 
+def _taken(columns: list[pa.Array], names: list[str]) -> pl.DataFrame:
+    """The columns as Polars has them: as a batch, for which it does not load pyarrow.compute as it does for arrays."""
+    frame = pl.from_arrow(pa.RecordBatch.from_arrays(columns, names=names))
+    assert isinstance(frame, pl.DataFrame)
+    return frame
+
+
 def _polars_type(kind: pa.DataType) -> pl.DataType:
     try:
-        return pl.Series(pa.array([], type=kind)).dtype
+        return _taken([pa.array([], type=kind)], ["column"]).dtypes[0]
     except (pa.ArrowException, pl.exceptions.PolarsError, pl.exceptions.PanicException, NotImplementedError):
         return pl.Unknown()
 

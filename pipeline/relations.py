@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache, cached_property
-from zoneinfo import available_timezones
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 import polars as pl
 from polars import col
@@ -88,19 +88,24 @@ def _timezones(tables: Tables) -> Found:
     return [violations_at("countries", "unknown timezone", unknown, column="timezone", value="timezone", expected=expected)]  # fmt: skip
 
 
+NO_ZONES = {"localtime", "Factory"}
+"""Files of the tz database that name no place."""
+
+
 @cache
 def _zone_names() -> set[str]:
-    return available_timezones() - {"localtime", "Factory"}
+    return available_timezones() - NO_ZONES
 
 
 @cache
 def is_timezone(name: str) -> bool:
     """Whether the tz database has the zone, and Polars knows it too."""
-    if name not in _zone_names():
+    if name in NO_ZONES:
         return False
     try:
+        ZoneInfo(name)  # to list all names of the database, to look it up there, takes 12 ms
         pl.Series([datetime(2026, 1, 1)]).dt.replace_time_zone("UTC").dt.convert_time_zone(name)
-    except pl.exceptions.PolarsError:
+    except (ZoneInfoNotFoundError, ValueError, OSError, pl.exceptions.PolarsError):
         return False
     return True
 
