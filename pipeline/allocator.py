@@ -30,3 +30,14 @@ def keep_memory() -> None:
         library = ctypes.CDLL(None)
         library.mallopt(M_MMAP_THRESHOLD, LARGEST_OF_HEAP)
         library.mallopt(M_TRIM_THRESHOLD, KEPT_OF_HEAP)
+
+
+FIRST_BYTES = 100 << 20
+"""What a usual partition takes from the C library."""
+
+
+def warm_up() -> None:
+    """Have the system give the memory of the first partition now, while there is nothing else to do: it takes longer than to use it again."""
+    import numpy as np
+
+    np.empty(FIRST_BYTES, dtype=np.uint8).fill(0)

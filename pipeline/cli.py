@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pipeline.allocator import keep_memory
+from pipeline.crew import Crew, likely_workers
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -717,16 +718,28 @@ def compute(
 ) -> None:
     """Run or publish, and say what was made."""
     began = time.monotonic()
-    with reporting(log_format, quiet) as progress, all_violations(violations):
+    with Crew() as crew, reporting(log_format, quiet) as progress, all_violations(violations):
+        crew.hire(early_workers(model, out, flags, how), warm=True)
         settings = settings_of(model, flags)
         from pipeline.objects import run as run_pipeline
         from pipeline.run import How
 
         if "duckdb" not in sys.modules:  # which complains of leaks where it is not collected
             gc.freeze()  # what is loaded by now stays: the collector need not go through it again, least of all at the end
-        report = run_pipeline(model, out, settings, progress, How(**how))
+        report = run_pipeline(model, out, settings, progress, How(**how, crew=crew))
     if not quiet:
         print_run(report, out, time.monotonic() - began)
+
+
+def early_workers(model: Path, out: Path, flags: dict[str, Any], how: dict[str, Any]) -> int:
+    """Workers to start before anything is read: none where someone said how many there shall be, or how much memory they may take."""
+    said = any(
+        flags[name] is not None or f"{ENVIRONMENT}{name}".upper() in os.environ for name in ("workers", "memory")
+    )
+    elsewhere = how.get("cluster") or how.get("share") or how.get("only_publish")
+    if said or elsewhere or (model / "wattrow.toml").exists():
+        return 0
+    return likely_workers(model, out)
 
 
 def share(text: str | None) -> tuple[int, int] | None:

@@ -7,6 +7,7 @@ import secrets
 import shutil
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cache, partial
@@ -18,6 +19,7 @@ import polars as pl
 from polars import col
 
 from pipeline import coverage, dims, engine, identity, limits, objects, plan, storage, tasks
+from pipeline.crew import Crew
 from pipeline.errors import InputError, PipelineError
 from pipeline.folder import file_hash, find_files, size_of
 from pipeline.lock import locked
@@ -30,10 +32,9 @@ from pipeline.stages.repartition import device as repartition_device
 from pipeline.stages.repartition import footprint
 from pipeline.stages.repartition.periods import by_grain
 from pipeline.tables import DETAILS, OUTPUTS
-from pipeline.tables.inputs import JOB_TABLES
 from pipeline.tasks import Done, Task
 from pipeline.upstream import Upstream, least_job_hours, prepare, run_spans
-from pipeline.worker import Crew, crew_of, in_workers
+from pipeline.worker import in_workers
 
 log = logging.getLogger("wattrow")
 
@@ -42,9 +43,6 @@ Progress = Callable[[str, int, int], None]
 
 SMALL_ROWS = 1_500_000
 """Below so many job-hours a pool of processes costs more than it brings."""
-MANY_JOBS_BYTES, EARLY_WORKERS = 64 << 10, 3
-"""Models with more bytes of jobs than this (some hundreds) mostly need workers: so many are started before the model is read, and stopped
-where it turns out otherwise."""
 BY_CONTAINER = {name for name, table in OUTPUTS.items() if "hour" in table.key and "container_id" in table.columns}
 """Tables with a row for every container that a job is used in, in every hour."""
 PARTITIONS_PER_WORKER = 3
@@ -84,6 +82,8 @@ class How:
     """Publish partitions that were computed before; a missing one is an error."""
     fresh: bool = False
     """Compute everything, whatever earlier runs left."""
+    crew: Crew | None = None
+    """Workers that were started already, and are stopped by who started them."""
 
 
 def run(
@@ -107,7 +107,7 @@ def run(
             shutil.rmtree(out / storage.STAGING, ignore_errors=True)
             return nothing_to_do(out, before)
         staged = storage.staging(out, run_identity, keep=not how.fresh)
-        with crew_of(staged) as crew:
+        with nullcontext(how.crew) if how.crew is not None else Crew() as crew:
             try:
                 model, up, planned = prepared(folder, staged, settings, report, began, how, before, hashes, crew)
             except InputError:
@@ -211,9 +211,6 @@ def prepared(
     """The checked model, everything upstream of the partitions, and the partitions."""
     shutil.rmtree(staged / "inputs", ignore_errors=True)
     new = not before.get("partitions") and not (staged / tasks.DONE).exists()
-    most = 1 if how.cluster is not None or how.only_publish else workers_for(SMALL_ROWS + 1, settings)
-    if crew is not None and new and size_of(folder, JOB_TABLES) > MANY_JOBS_BYTES:
-        crew.hire(min(most - 1, EARLY_WORKERS))
     model = load(folder, spill=staged / "inputs")
     if model.hashes != hashes:
         changed = sorted(name for name in {*model.hashes, *hashes} if model.hashes.get(name) != hashes.get(name))
@@ -222,7 +219,7 @@ def prepared(
         )
     report.timed("read", began)
     since = time.monotonic()
-    if crew is not None and new and most > 1:
+    if crew is not None and new and how.cluster is None and not how.only_publish:
         crew.hire(workers_at_least(model, settings) - 1)
     up = prepare(model)
     coverage.refuse_gaps(up)
@@ -331,7 +328,7 @@ def compute(
         return
     tasks.save(staged, up, planned, settings)
     if how.cluster is None:
-        in_workers(up, todo, settings, crew, workers, note, meanwhile)
+        in_workers(staged, up, todo, settings, crew, workers, note, meanwhile)
     elif todo:
         from pipeline.distributed import in_cluster
 

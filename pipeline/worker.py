@@ -1,26 +1,26 @@
-"""A worker process: `python -m pipeline.worker STAGED` reads task numbers, one a line, and answers each with one line of JSON."""
+"""A worker process: `python -m pipeline.worker` reads tasks, one line of JSON each (staging folder, number), and answers with one line each.
+
+What asks it is `crew`; `in_workers` shares tasks out between a crew and the process itself.
+"""
 
 import io
 import json
 import os
 import queue
-import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 
 from pipeline import allocator
+from pipeline.crew import WARM, Answer, Crew, Worker
 from pipeline.errors import VIOLATION_SCHEMA, InputError, PipelineError
 from pipeline.settings import Settings
 from pipeline.tasks import Done, OnDone, Task, compute, compute_saved
 from pipeline.upstream import Upstream
-
-Answer = dict[str, Any]
 
 
 def answer(staged: str, number: int) -> Answer:
@@ -35,57 +35,24 @@ def answer(staged: str, number: int) -> Answer:
         return {"error": f"partition {number}: {type(error).__name__}: {error}"}
 
 
-def serve(staged: str) -> None:
+def serve(*, warm: bool = False) -> None:
     """Answer until the input ends, then end at once: who asked is gone. Anything else that prints goes to standard error."""
     allocator.keep_memory()
     answers, sys.stdout = sys.stdout, sys.stderr
-    asked: queue.SimpleQueue[int] = queue.SimpleQueue()
+    asked: queue.SimpleQueue[tuple[str, int]] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(asked.put,), daemon=True).start()
+    if warm:
+        allocator.warm_up()
     while True:
-        answers.write(json.dumps(answer(staged, asked.get())) + "\n")
+        answers.write(json.dumps(answer(*asked.get())) + "\n")
         answers.flush()
 
 
-def _listen(give: Callable[[int], None]) -> None:
+def _listen(give: Callable[[tuple[str, int]], None]) -> None:
     for line in sys.stdin:
-        give(int(line))
+        staged, number = json.loads(line)
+        give((staged, number))
     os._exit(0)
-
-
-class Worker:
-    """The other end: a process of one Polars thread, and how to ask it."""
-
-    def __init__(self, staged: Path) -> None:
-        package = str(Path(__file__).parents[1])
-        path = os.pathsep.join(p for p in (package, os.environ.get("PYTHONPATH")) if p)
-        environment = {**allocator.PROCESS, **os.environ, "POLARS_MAX_THREADS": "1", "PYTHONPATH": path}
-        command = [sys.executable, "-m", "pipeline.worker", str(staged)]
-        self.process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
-        )
-
-    def ask(self, number: int) -> Done:
-        """Have one task done; raises what the worker raised, and PipelineError where the worker died."""
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        try:
-            self.process.stdin.write(f"{number}\n")
-            self.process.stdin.flush()
-            line = self.process.stdout.readline()
-        except OSError:
-            line = ""
-        if not line:
-            code = self.process.wait()
-            reason = f"signal {-code}" if code < 0 else f"exit code {code}"
-            raise PipelineError(
-                f"the worker at partition {number} died ({reason}; out of memory?); complete partitions are kept"
-            )
-        return done_or_error(json.loads(line))
-
-    def stop(self) -> None:
-        """End the process, at once."""
-        self.process.kill()
-        self.process.wait()
 
 
 def done_or_error(given: Answer) -> Done:
@@ -99,32 +66,8 @@ def done_or_error(given: Answer) -> Done:
     return done
 
 
-class Crew:
-    """The workers of a run: started as soon as it is known that they are needed, so that they load while the run prepares."""
-
-    def __init__(self, staged: Path) -> None:
-        self.staged = staged
-        self.workers: list[Worker] = []
-
-    def hire(self, count: int) -> list[Worker]:
-        """So many workers; those that are missing are started."""
-        while len(self.workers) < count:
-            self.workers.append(Worker(self.staged))
-        return self.workers[:count]
-
-
-@contextmanager
-def crew_of(staged: Path) -> Iterator[Crew]:
-    """A crew without workers; those that were hired are stopped at the end, whatever happens."""
-    crew = Crew(staged)
-    try:
-        yield crew
-    finally:
-        for worker in crew.workers:
-            worker.stop()
-
-
 def in_workers(
+    staged: Path,
     up: Upstream,
     tasks: list[Task],
     settings: Settings,
@@ -144,7 +87,7 @@ def in_workers(
         waiting.put(task.part.number)
     results: queue.SimpleQueue[Done | BaseException] = queue.SimpleQueue()
     for worker in crew.hire(workers - 1):
-        threading.Thread(target=_feed, args=(worker, waiting, results.put), daemon=True).start()
+        threading.Thread(target=_feed, args=(worker, staged, waiting, results.put), daemon=True).start()
     missing = len(tasks)
     while missing:
         try:
@@ -153,7 +96,7 @@ def in_workers(
             meanwhile()
         else:
             with on_one_core():
-                results.put(compute(crew.staged, up, by_number[number], settings))
+                results.put(compute(staged, up, by_number[number], settings))
         result = results.get()
         while True:
             if isinstance(result, BaseException):
@@ -186,10 +129,12 @@ def _keep_to(cores: set[int]) -> None:
             os.sched_setaffinity(int(thread.name), cores)
 
 
-def _feed(worker: Worker, waiting: "queue.SimpleQueue[int]", give: Callable[[Done | BaseException], None]) -> None:
+def _feed(
+    worker: Worker, staged: Path, waiting: "queue.SimpleQueue[int]", give: Callable[[Done | BaseException], None]
+) -> None:
     try:
         while True:
-            give(worker.ask(waiting.get_nowait()))
+            give(done_or_error(worker.ask(staged, waiting.get_nowait())))
     except queue.Empty:
         return
     except BaseException as error:  # noqa: BLE001 - handed to the thread that waits
@@ -197,4 +142,4 @@ def _feed(worker: Worker, waiting: "queue.SimpleQueue[int]", give: Callable[[Don
 
 
 if __name__ == "__main__":
-    serve(sys.argv[1])
+    serve(warm=WARM in sys.argv)

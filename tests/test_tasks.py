@@ -13,7 +13,8 @@ from typing import Any
 import polars as pl
 import pytest
 
-from pipeline import plan, run, storage, tasks, worker
+from pipeline import cli, plan, run, storage, tasks
+from pipeline import crew as hands
 from pipeline.errors import InputError, PipelineError
 from pipeline.lock import locked
 from pipeline.model import Model, load
@@ -275,25 +276,25 @@ def test_staging_of_other_runs_is_swept(copied: Path, tmp_path: Path):
 @pytest.mark.usefixtures("small_chunks")
 def test_a_worker_killed_in_mid_run(model: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(run, "SMALL_ROWS", 0)
-    crew: list[worker.Worker] = []
+    crew: list[hands.Worker] = []
 
-    class Noted(worker.Worker):
-        def __init__(self, staged: Path) -> None:
-            super().__init__(staged)
+    class Noted(hands.Worker):
+        def __init__(self, *, warm: bool = False) -> None:
+            super().__init__(warm=warm)
             crew.append(self)
 
-        def ask(self, number: int) -> Json:
+        def ask(self, staged: Path, number: int) -> Json:
             wait_until(lambda: done_files(tmp_path))
             os.kill(self.process.pid, signal.SIGKILL)
-            return super().ask(number)
+            return super().ask(staged, number)
 
-    monkeypatch.setattr(worker, "Worker", Noted)
+    monkeypatch.setattr(hands, "Worker", Noted)
     with pytest.raises(PipelineError, match=r"the worker at partition .* died .signal 9"):
         run.run(model, tmp_path, Settings(workers=2))
     assert not (tmp_path / "current").exists()
     assert all(w.process.poll() is not None for w in crew)
     complete = len(done_files(tmp_path))
-    monkeypatch.setattr(worker, "Worker", Noted.__base__)
+    monkeypatch.setattr(hands, "Worker", Noted.__base__)
     run.run(model, tmp_path, Settings(workers=2))
     assert complete >= 1
     assert how(tmp_path).count("resumed") == complete
@@ -301,27 +302,27 @@ def test_a_worker_killed_in_mid_run(model: Path, whole: Path, tmp_path: Path, mo
 
 
 @pytest.fixture
-def crew(monkeypatch: pytest.MonkeyPatch) -> list[worker.Worker]:
+def crew(monkeypatch: pytest.MonkeyPatch) -> list[hands.Worker]:
     """Every worker that is started."""
-    started: list[worker.Worker] = []
+    started: list[hands.Worker] = []
 
-    class Noted(worker.Worker):
-        def __init__(self, staged: Path) -> None:
-            super().__init__(staged)
+    class Noted(hands.Worker):
+        def __init__(self, *, warm: bool = False) -> None:
+            super().__init__(warm=warm)
             started.append(self)
 
-    monkeypatch.setattr(worker, "Worker", Noted)
+    monkeypatch.setattr(hands, "Worker", Noted)
     return started
 
 
-def test_a_small_run_starts_no_worker(model: Path, tmp_path: Path, crew: list[worker.Worker]):
+def test_a_small_run_starts_no_worker(model: Path, tmp_path: Path, crew: list[hands.Worker]):
     run.run(model, tmp_path, Settings(workers=2))
     assert crew == []
 
 
 @pytest.mark.usefixtures("small_chunks")
 def test_workers_load_while_a_large_model_is_prepared(
-    model: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, crew: list[worker.Worker]
+    model: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, crew: list[hands.Worker]
 ):
     there_before: list[int] = []
 
@@ -336,23 +337,83 @@ def test_workers_load_while_a_large_model_is_prepared(
     assert_same(tmp_path / "current", whole)
 
 
-@pytest.mark.usefixtures("small_chunks")
-def test_a_worker_loads_while_a_model_of_many_jobs_is_read_and_is_stopped_where_none_is_needed(
-    model: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, crew: list[worker.Worker]
+@pytest.fixture
+def four_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: 4)
+
+
+@pytest.mark.usefixtures("four_cores")
+def test_workers_are_likely_where_many_jobs_were_never_computed(
+    copied: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    out = tmp_path / "out"
+    assert hands.likely_workers(copied, out) == 0
+    monkeypatch.setattr(hands, "MANY_JOBS_BYTES", (copied / "jobs.csv").stat().st_size)
+    assert hands.likely_workers(copied, out) == hands.EARLY_WORKERS == 3
+    (out / ".staging").mkdir(parents=True)
+    assert hands.likely_workers(copied, out) == 0
+    (out / ".staging").rename(out / "current")
+    assert hands.likely_workers(copied, out) == 0
+    monkeypatch.setattr(os, "cpu_count", lambda: 1)
+    assert hands.likely_workers(copied, tmp_path / "other") == 0
+    assert hands.likely_workers(tmp_path / "nowhere", tmp_path / "other") == 0
+
+
+@pytest.mark.usefixtures("four_cores")
+@pytest.mark.parametrize("said", ["", "flag", "variable", "file", "cluster"])
+def test_workers_start_before_anything_is_read_unless_someone_said_how_many(
+    copied: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, crew: list[hands.Worker], said: str
+):
+    monkeypatch.setattr(hands, "MANY_JOBS_BYTES", 0)
+    flags = dict.fromkeys(("workers", "memory"))
+    if said == "file":
+        (copied / "wattrow.toml").write_text("workers = 1\n", encoding="utf-8")
+    elif said == "variable":
+        monkeypatch.setenv("WATTROW_MEMORY", "1GB")
+    elif said == "flag":
+        flags["workers"] = 1
+    how = {"cluster": "local"} if said == "cluster" else {}
+    assert cli.early_workers(copied, tmp_path / "out", flags, how) == (0 if said else 3)
+    assert crew == []
+
+
+@pytest.mark.usefixtures("small_chunks", "four_cores")
+@pytest.mark.parametrize("rows", [0, 10**9])
+def test_early_workers_do_the_work_or_are_stopped_where_none_is_needed(
+    model: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, crew: list[hands.Worker], rows: int
 ):
     there_before: list[int] = []
+    asked: list[int] = []
 
     def noting(folder: Path, spill: Path | None = None) -> Model:
         there_before.append(len(crew))
         return load(folder, spill)
 
+    def asking(worker: hands.Worker, staged: Path, number: int) -> Json:
+        asked.append(number)
+        return ask(worker, staged, number)
+
+    ask = hands.Worker.ask
+    monkeypatch.setattr(hands.Worker, "ask", asking)
+    monkeypatch.setattr(hands, "MANY_JOBS_BYTES", 0)
+    monkeypatch.setattr(run, "SMALL_ROWS", rows)
     monkeypatch.setattr(run, "load", noting)
-    run.run(model, tmp_path / "few", Settings(workers=2))
-    monkeypatch.setattr(run, "MANY_JOBS_BYTES", 0)
-    run.run(model, tmp_path / "many", Settings(workers=9))
-    assert there_before == [0, run.EARLY_WORKERS]
-    assert [w.process.poll() for w in crew] == [-signal.SIGKILL] * run.EARLY_WORKERS
-    assert_same(tmp_path / "many" / "current", whole)
+    cli.run(model, tmp_path / "out", quiet=True)
+    assert there_before == [3]
+    assert [w.process.poll() for w in crew] == [-signal.SIGKILL] * 3
+    assert bool(asked) == (rows == 0)
+    assert_same(tmp_path / "out" / "current", whole)
+
+
+@pytest.mark.usefixtures("four_cores")
+def test_no_early_worker_outlives_a_model_that_is_refused(
+    copied: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, crew: list[hands.Worker]
+):
+    monkeypatch.setattr(hands, "MANY_JOBS_BYTES", 0)
+    (copied / "servers.csv").write_text("server_id\n", encoding="utf-8")
+    with pytest.raises(InputError):
+        cli.run(copied, tmp_path / "out", quiet=True)
+    assert [w.process.poll() for w in crew] == [-signal.SIGKILL] * 3
 
 
 @pytest.mark.usefixtures("small_chunks")
@@ -371,7 +432,7 @@ def test_what_fails_beside_the_last_partitions_publishes_nothing(
 
 @pytest.mark.usefixtures("small_chunks")
 def test_no_worker_outlives_a_model_that_is_refused(
-    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, crew: list[worker.Worker]
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, crew: list[hands.Worker]
 ):
     def refused(up: Upstream) -> None:
         raise InputError("carbon_intensity: 1 broken rule")
@@ -385,7 +446,7 @@ def test_no_worker_outlives_a_model_that_is_refused(
 
 @pytest.mark.usefixtures("small_chunks")
 def test_what_is_done_already_starts_no_worker(
-    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, crew: list[worker.Worker]
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, crew: list[hands.Worker]
 ):
     run.run(model, tmp_path, CORE)
     monkeypatch.setattr(run, "SMALL_ROWS", 10)
@@ -451,8 +512,8 @@ def test_a_failing_partition_names_its_servers_and_publishes_nothing(
 
 @pytest.mark.parametrize("pool", [False, True])
 def test_a_failing_partition_exits_1(copied: Path, tmp_path: Path, pool: bool):
-    broken = "from pipeline import tasks, worker\ndef broken(*_):\n    raise worker.PipelineError('partition 1 (servers x) failed')\n"
-    broken += "worker.Worker.ask = broken" if pool else "tasks.attribution.attribute = broken"
+    broken = "from pipeline import crew, tasks\ndef broken(*_):\n    raise tasks.PipelineError('partition 1 (servers x) failed')\n"
+    broken += "crew.Worker.ask = broken" if pool else "tasks.attribution.attribute = broken"
     args = ("run", copied, "--out", tmp_path / "out", "--workers", 2, "--quiet")
     out, err = finished(started(tmp_path, *args, pool=pool, more=broken), code=1)
     assert out == ""

@@ -28,6 +28,8 @@ CHUNK = 1_000
 BY_STEP = ("locking", "publishing", "cleaning", "ending")
 """Phases so short that the process has to end itself; in the others it is killed from outside after a random time."""
 TARGETS = ("tree", "main", "worker")
+WORLD = "FAULTS_WORLD"
+"""A variable by which the workers of a run are known, whoever their parent is by now."""
 ENOUGH_SECONDS = 120
 
 
@@ -116,6 +118,7 @@ def ended(
     command = [sys.executable, "-m", "tests.faults.victim", "run", str(model), "--out", str(out), "--quiet"]
     command += ["--workers", "2", "--keep-runs", str(keep), *flags]
     environment = {**os.environ, "FAULTS": json.dumps(given), "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
+    environment[WORLD] = str(where.out)
     noted = where.folder / f"told-{os.getpid()}.txt"
     with noted.open("wb") as told:
         process = subprocess.Popen(
@@ -246,14 +249,14 @@ def rests(out: Path, keep: int) -> list[str]:
 
 def orphans(where: World) -> list[int]:
     """Worker processes of dead runs that are still there."""
-    needle = str(where.out).encode()
+    mark = f"{WORLD}={where.out}\0".encode()
     found = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         try:
-            said = path.read_bytes()
+            said, environment = path.read_bytes(), path.with_name("environ").read_bytes()
         except OSError:
             continue
-        if b"pipeline.worker" in said and needle in said:
+        if b"pipeline.worker" in said and mark in environment:
             found.append(int(path.parent.name))
     return found
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pipeline import catalog, model, plan, run, storage, worker
+from pipeline import catalog, crew, model, plan, run, storage, worker
 from pipeline.settings import Settings
 from tests.faults.conftest import FEW, Published
 from tests.faults.places import attempt, before, fill, mounted, told_in_one_line
@@ -65,11 +65,11 @@ def test_a_worker_process_that_finds_the_disk_full(
 ) -> None:
     answered = threading.Event()
 
-    class Asked(worker.Worker):
-        def ask(self, number: int) -> dict[str, Any]:
+    class Asked(crew.Worker):
+        def ask(self, staged: Path, number: int) -> dict[str, Any]:
             fill(small.out.parent)
             try:
-                return super().ask(number)
+                return super().ask(staged, number)
             finally:
                 answered.set()
 
@@ -83,7 +83,7 @@ def test_a_worker_process_that_finds_the_disk_full(
         patch.setattr(run, "SMALL_ROWS", 0)
         patch.setattr(plan, "LARGEST_CHUNK", 60)
         patch.setattr(plan, "SMALLEST_CHUNK", 60)
-        patch.setattr(worker, "Worker", Asked)
+        patch.setattr(crew, "Worker", Asked)
         patch.setattr(worker, "compute", after_the_worker)
         code, told = attempt(small.models[1], small.out, capsys, Settings(tables="core", workers=2), fresh=True)
     assert code == 1

@@ -1,0 +1,95 @@
+"""The worker processes of a run, and how to ask one. Light to load: a run that is going to need workers starts them before anything else."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, Self
+
+from pipeline import allocator
+
+Answer = dict[str, Any]
+
+WARM = "--warm"
+MANY_JOBS_BYTES, EARLY_WORKERS = 64 << 10, 3
+"""Models with more bytes of jobs than this (some hundreds) mostly need workers: so many are started before the model is read, and stopped
+where it turns out otherwise."""
+
+
+class Worker:
+    """A process of one Polars thread; a `warm` one has memory for its first partition ready."""
+
+    def __init__(self, *, warm: bool = False) -> None:
+        package = str(Path(__file__).parents[1])
+        path = os.pathsep.join(p for p in (package, os.environ.get("PYTHONPATH")) if p)
+        environment = {**allocator.PROCESS, **os.environ, "POLARS_MAX_THREADS": "1", "PYTHONPATH": path}
+        command = [sys.executable, "-m", "pipeline.worker", *([WARM] if warm else [])]
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+        )
+
+    def ask(self, staged: Path, number: int) -> Answer:
+        """What it answers to a task, errors included; PipelineError where it died."""
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        try:
+            self.process.stdin.write(json.dumps([str(staged), number]) + "\n")
+            self.process.stdin.flush()
+            line = self.process.stdout.readline()
+        except OSError:
+            line = ""
+        if line:
+            answer: Answer = json.loads(line)
+            return answer
+        from pipeline.errors import PipelineError
+
+        code = self.process.wait()
+        reason = f"signal {-code}" if code < 0 else f"exit code {code}"
+        raise PipelineError(
+            f"the worker at partition {number} died ({reason}; out of memory?); complete partitions are kept"
+        )
+
+    def stop(self) -> None:
+        """End the process, at once."""
+        self.process.kill()
+        self.process.wait()
+
+
+class Crew:
+    """The workers of a run: started as soon as it is known that they are needed, so that they load while the run prepares.
+
+    Within `with`: all of them are stopped at its end, whatever happens.
+    """
+
+    def __init__(self) -> None:
+        self.workers: list[Worker] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for worker in self.workers:
+            worker.stop()
+
+    def hire(self, count: int, *, warm: bool = False) -> list[Worker]:
+        """So many workers; those that are missing are started."""
+        while len(self.workers) < count:
+            self.workers.append(Worker(warm=warm))
+        return self.workers[:count]
+
+
+def likely_workers(model: Path, out: Path) -> int:
+    """How many workers a run of default settings is going to need, as far as sizes of files tell: none where anything was published before."""
+    published = (out / "current").exists() or (out / ".staging").exists()
+    if published or _bytes_of_jobs(model) <= MANY_JOBS_BYTES:
+        return 0
+    return min((os.cpu_count() or 1) - 1, EARLY_WORKERS)
+
+
+def _bytes_of_jobs(model: Path) -> int:
+    """Bytes of the tables that say which jobs there are and which step each belongs to; 0 where they cannot be read."""
+    try:
+        return sum(f.stat().st_size for f in model.glob("*jobs.*") if f.suffix in (".csv", ".parquet"))
+    except OSError:
+        return 0
