@@ -59,7 +59,8 @@ class Worker:
 class Crew:
     """The workers of a run: started as soon as it is known that they are needed, so that they load while the run prepares.
 
-    Within `with`: all of them are stopped at its end, whatever happens.
+    Within `with`: all of them are stopped at its end, whatever happens. A run does so after its partitions: what workers remember is memory
+    for the checks.
     """
 
     def __init__(self) -> None:
@@ -69,8 +70,8 @@ class Crew:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for worker in self.workers:
-            worker.stop()
+        while self.workers:
+            self.workers.pop().stop()
 
     def hire(self, count: int, *, warm: bool = False) -> list[Worker]:
         """So many workers; those that are missing are started."""

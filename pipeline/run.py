@@ -7,7 +7,6 @@ import secrets
 import shutil
 import time
 from collections.abc import Callable
-from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cache, partial
@@ -83,7 +82,7 @@ class How:
     fresh: bool = False
     """Compute everything, whatever earlier runs left."""
     crew: Crew | None = None
-    """Workers that were started already, and are stopped by who started them."""
+    """Workers that were started already; they are stopped after the partitions."""
 
 
 def run(
@@ -107,7 +106,7 @@ def run(
             shutil.rmtree(out / storage.STAGING, ignore_errors=True)
             return nothing_to_do(out, before)
         staged = storage.staging(out, run_identity, keep=not how.fresh)
-        with nullcontext(how.crew) if how.crew is not None else Crew() as crew:
+        with how.crew or Crew() as crew:
             try:
                 model, up, planned = prepared(folder, staged, settings, report, began, how, before, hashes, crew)
             except InputError:
