@@ -30,26 +30,24 @@ def _family(pid: int) -> list[int]:
     return found
 
 
-def _memory_kb(pid: int) -> int:
-    """Memory of one process, pages it shares counted in parts (PSS)."""
-    try:
-        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-            if line.startswith("Pss:"):
-                return int(line.split()[1])
-    except OSError:
-        pass
-    return 0
-
-
 PAGE_KB = resource.getpagesize() // 1024
 
 
-def _resident_kb(pid: int) -> int:
-    """Pages of one process in memory, shared ones counted in full: at once to be had."""
-    try:
-        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * PAGE_KB
-    except (OSError, IndexError):
-        return 0
+def _memory_kb(pids: list[int]) -> int:
+    """Memory of the processes together; pages of files, which they share, as often as the one with most of them has them.
+
+    These are counters that the system keeps. To have shared pages counted exactly (PSS) it walks all pages, which took 4 % of a run of
+    2.6 seconds, for a peak that differs by less than a hundredth.
+    """
+    own, of_files = 0, 0
+    for pid in pids:
+        try:
+            resident, shared = map(int, Path(f"/proc/{pid}/statm").read_text().split()[1:3])
+        except (OSError, ValueError):
+            continue  # it has ended
+        own += resident - shared
+        of_files = max(of_files, shared)
+    return (own + of_files) * PAGE_KB
 
 
 def run(command: list[str], env: dict[str, str] | None = None) -> Cost:
@@ -61,14 +59,9 @@ def run(command: list[str], env: dict[str, str] | None = None) -> Cost:
     stop = threading.Event()
 
     def watch() -> None:
-        # PSS takes the system milliseconds in which the process cannot get memory: it is asked only where there is more than ever before
         nonlocal peak
-        most = 0.0
-        while not stop.wait(0.1):
-            family = _family(process.pid)
-            if (resident := sum(map(_resident_kb, family))) > most * 1.005:
-                most = resident
-                peak = max(peak, sum(map(_memory_kb, family)))
+        while not stop.wait(0.05):
+            peak = max(peak, _memory_kb(_family(process.pid)))
 
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()
