@@ -7,6 +7,7 @@ read instead: `checks` has the SQL for both.
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from math import isfinite
 from pathlib import Path
 
@@ -181,50 +182,64 @@ def _write(frame: pl.DataFrame, target: Path) -> None:
         pq.write_table(frame.to_arrow(), opened, compression="lz4", use_dictionary=ids, write_statistics=False)
 
 
+@dataclass(frozen=True)
+class Stretches:
+    """Where stretches lie: their rows in [first, end), their first and last hours, and whether every step within them is one hour."""
+
+    firsts: Ints
+    ends: Ints
+    start: Ints
+    last: Ints
+    hourly: bool
+
+    @property
+    def lengths(self) -> Ints:
+        """The rows of each."""
+        return self.ends - self.firsts
+
+
 def noted(rows: pl.DataFrame, table: Table, stored: list[str]) -> Noted:
     """The notes of these rows, in any order; few stretches where they are sorted by key and hour."""
     keys = series_key(table)
     hours = rows["hour"].to_physical().to_numpy()
-    firsts, hourly = _stretches(rows.select(keys), hours)
-    ends = np.append(firsts[1:], len(rows))
-    first_hour = hours[firsts] // MICROSECONDS
-    heads = pl.DataFrame([rows[k][firsts].cast(pl.String) for k in keys])
+    at = _stretches(rows.select(keys), hours)
+    heads = pl.DataFrame([rows[k][at.firsts].cast(pl.String) for k in keys])
     series_sums = SERIES_SUMS.get(table.name, ())
-    moments = any(s.moment for s in series_sums)
-    number = _hour_numbers(hours, first_hour, ends - firsts, hourly) if moments else np.empty(0)
+    summed = dict(_series_sums(rows, series_sums, hours, at))
+    finite = {s.of for s in series_sums if s == Sum(s.name, s.of) and isfinite(summed[s.name].sum())}
+    numbers = [c for c in stored if rows.schema[c] == pl.Float64]
     stretches = pl.DataFrame(
         [
             *heads.get_columns(),
-            pl.Series("first_hour", first_hour),
-            pl.Series("last_hour", hours[ends - 1] // MICROSECONDS),
-            pl.Series("rows", ends - firsts),
-            *(_counted(_empty(rows[c]), f"empty {c}", firsts) for c in stored),
-            *(_counted(_wild(rows[c]), f"not finite {c}", firsts) for c in stored if rows.schema[c] == pl.Float64),
-            *(pl.Series(n, np.add.reduceat(values, firsts)) for n, values in _summands(rows, series_sums, number)),
+            pl.Series("first_hour", at.start),
+            pl.Series("last_hour", at.last),
+            pl.Series("rows", at.lengths),
+            *(_counted(_empty(rows[c]), f"empty {c}", at.firsts) for c in stored),
+            *(_counted(None if c in finite else _wild(rows[c]), f"not finite {c}", at.firsts) for c in numbers),
+            *(pl.Series(name, values) for name, values in summed.items()),
         ]
     )
     if table.name not in HOUR_SUMS:
         return Noted(stretches, None)
     by, sums = HOUR_SUMS[table.name]
-    summed = dict(_summands(rows, sums, number))
-    if hourly:
-        return Noted(stretches, _hour_sums(heads.select(by), first_hour, firsts, ends, summed))
+    summands = {one.name: _values(rows, one) for one in sums}
+    if at.hourly:
+        return Noted(stretches, _hour_sums(heads.select(by), at, summands))
     counted = rows.select(pl.col(*by).cast(pl.String), "hour", pl.lit(1.0).alias(ROWS)).with_columns(
-        pl.Series(name, values) for name, values in summed.items()
+        pl.Series(name, values) for name, values in summands.items()
     )
-    series = from_rows(counted.lazy().group_by(*by, "hour").sum(), by, [ROWS, *summed]).collect()
+    series = from_rows(counted.lazy().group_by(*by, "hour").sum(), by, [ROWS, *summands]).collect()
     groups = series.select(*by, "start", hours=pl.col(ROWS).list.len().cast(pl.Int64))
-    return Noted(stretches, Hourly(groups, {n: flat(series[n])[0] for n in (ROWS, *summed)}))
+    return Noted(stretches, Hourly(groups, {n: flat(series[n])[0] for n in (ROWS, *summands)}))
 
 
-def _hour_sums(by: pl.DataFrame, start: Ints, firsts: Ints, ends: Ints, summed: dict[str, Floats]) -> Hourly:
-    """Sums per group, and the number of rows, over stretches without gaps (`by` and `start` of each, its rows in [first, end))."""
-    lengths = ends - firsts
-    groups, at = _laid(by, start, lengths)
+def _hour_sums(by: pl.DataFrame, at: Stretches, summands: dict[str, Floats]) -> Hourly:
+    """Sums per group, and the number of rows, over stretches without gaps (`by` of each)."""
+    groups, places = _laid(by, at.start, at.lengths)
     size = int(groups["hours"].sum())
-    count = np.cumsum(np.bincount(at, minlength=size + 1) - np.bincount(at + lengths, minlength=size + 1))[:-1]
-    sums = {name: summed_at(values, firsts, ends, at, size) for name, values in summed.items()}
-    return Hourly(groups, {ROWS: count.astype(np.float64), **sums})
+    begun, over = (np.bincount(places + more, minlength=size + 1) for more in (0, at.lengths))
+    sums = {n: summed_at(values, at.firsts, at.ends, places, size) for n, values in summands.items()}
+    return Hourly(groups, {ROWS: np.cumsum(begun - over)[:-1].astype(np.float64), **sums})
 
 
 def _laid(by: pl.DataFrame, start: Ints, lengths: Ints) -> tuple[pl.DataFrame, Ints]:
@@ -246,32 +261,20 @@ def _laid(by: pl.DataFrame, start: Ints, lengths: Ints) -> tuple[pl.DataFrame, I
     return groups, (np.cumsum(hours) - hours)[group] + start - low[group]
 
 
-def _stretches(keys: pl.DataFrame, hours: Ints) -> tuple[Ints, bool]:
-    """The first row of every stretch, and whether every step within them is one hour."""
+def _stretches(keys: pl.DataFrame, hours: Ints) -> Stretches:
+    """The stretches of rows with these keys and hours (in microseconds)."""
     leaps = np.flatnonzero(hours[1:] - hours[:-1] != MICROSECONDS) + 1
     back = leaps[hours[leaps] <= hours[leaps - 1]]
     firsts = np.unique(np.concatenate([[0], back, *(_changes(k.to_physical()) for k in keys)])).astype(np.int64)
-    return firsts, bool(np.isin(leaps, firsts, assume_unique=True).all())
+    ends = np.append(firsts[1:], len(hours))
+    whole = bool(np.isin(leaps, firsts, assume_unique=True).all())
+    return Stretches(firsts, ends, hours[firsts] // MICROSECONDS, hours[ends - 1] // MICROSECONDS, whole)
 
 
 def _changes(codes: pl.Series) -> Ints:
     """The rows whose value differs from the one before; an empty cell is a value."""
     values = (codes.cast(pl.Int64).fill_null(-1) if codes.null_count() else codes).to_numpy()
     return np.flatnonzero(values[1:] != values[:-1]) + 1
-
-
-def _hour_numbers(hours: Ints, first: Ints, lengths: Ints, hourly: bool) -> Floats:
-    """The number of each row's hour (in microseconds) modulo MOMENT_HOURS."""
-    if not hourly:
-        return (hours // MICROSECONDS % MOMENT_HOURS).astype(np.float64)
-    if short(lengths):
-        begins = np.cumsum(lengths) - lengths
-        offset = np.repeat((first % MOMENT_HOURS - begins).astype(np.int32), lengths)
-        return ((np.arange(len(hours), dtype=np.int32) + offset) % MOMENT_HOURS).astype(np.float64)
-    numbers = np.arange(MOMENT_HOURS + lengths.max()) % MOMENT_HOURS * 1.0
-    return np.concatenate(
-        [numbers[at : at + n] for at, n in zip((first % MOMENT_HOURS).tolist(), lengths.tolist(), strict=True)]
-    )
 
 
 def _empty(values: pl.Series) -> pl.Series | None:
@@ -292,15 +295,34 @@ def _counted(which: pl.Series | None, name: str, firsts: Ints) -> pl.Series:
     return pl.Series(name, np.add.reduceat(which.fill_null(False).cast(pl.Int64).to_numpy(), firsts))
 
 
-def _summands(rows: pl.DataFrame, sums: Iterable[Sum], number: Floats) -> Iterator[tuple[str, Floats]]:
-    """What each sum adds up, by name, one after the other; `number` are the hours' numbers for moments."""
+def _series_sums(rows: pl.DataFrame, sums: Iterable[Sum], hours: Ints, at: Stretches) -> Iterator[tuple[str, Floats]]:
+    """Each sum of every stretch, by name."""
     of: Sum | None = None
     plain = np.empty(0)
     for one in sums:
         # a moment comes after the sum it belongs to
         if of is None or replace(one, name=of.name, moment=of.moment) != of:
             of, plain = one, _values(rows, one)
-        yield one.name, plain * number if one.moment else plain
+        yield one.name, _moments(plain, hours, at) if one.moment else np.add.reduceat(plain, at.firsts)
+
+
+def _moments(values: Floats, hours: Ints, at: Stretches) -> Floats:
+    """The sum of every stretch, each value times the number of its hour modulo MOMENT_HOURS."""
+    if not at.hourly:
+        return np.add.reduceat(values * (hours // MICROSECONDS % MOMENT_HOURS), at.firsts)
+    begin = at.start % MOMENT_HOURS
+    if short(at.lengths):
+        counted = np.arange(len(values), dtype=np.int32) + np.repeat((begin - at.firsts).astype(np.int32), at.lengths)
+        return np.add.reduceat(values * (counted % MOMENT_HOURS), at.firsts)
+    numbers = _hour_numbers(int(at.lengths.max()))
+    pieces = zip(at.firsts.tolist(), at.ends.tolist(), begin.tolist(), strict=True)
+    return np.array([np.dot(values[a:b], numbers[n : n + b - a]) for a, b, n in pieces], dtype=np.float64)
+
+
+@lru_cache(maxsize=1)
+def _hour_numbers(hours: int) -> Floats:
+    """The numbers of so many hours from any on: those that begin with n are the n-th and following."""
+    return np.arange(MOMENT_HOURS + hours) % MOMENT_HOURS * 1.0
 
 
 def _values(rows: pl.DataFrame, of: Sum) -> Floats:
