@@ -316,13 +316,13 @@ def _moments(values: Floats, hours: Ints, at: Stretches) -> Floats:
         return np.add.reduceat(values * (counted % MOMENT_HOURS), at.firsts)
     numbers = _hour_numbers(int(at.lengths.max()))
     pieces = zip(at.firsts.tolist(), at.ends.tolist(), begin.tolist(), strict=True)
-    return np.array([np.dot(values[a:b], numbers[n : n + b - a]) for a, b, n in pieces], dtype=np.float64)
+    return np.array([np.dot(values[a:b], numbers[n : n + b - a]) for a, b, n in pieces])
 
 
 @lru_cache(maxsize=1)
 def _hour_numbers(hours: int) -> Floats:
     """The numbers of so many hours from any on: those that begin with n are the n-th and following."""
-    return np.arange(MOMENT_HOURS + hours) % MOMENT_HOURS * 1.0
+    return (np.arange(MOMENT_HOURS + hours) % MOMENT_HOURS).astype(np.float64)
 
 
 def _values(rows: pl.DataFrame, of: Sum) -> Floats:
