@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
@@ -38,49 +39,81 @@ def of_run(hashes: dict[str, str], settings: Settings) -> str:
 
 
 KEYS = ("server_id", "job_id", "usage_pattern_id", "container_id", "storage_id", "zone")
-SMALL = (
-    "servers", "services", "jobs", "cells", "cell_spans", "spans", "triggers", "under_way", "grid", "networks", "storages",
-    "container_weights", "intensity", "run_inputs",
-)  # fmt: skip
-"""Frames of Upstream that a partition takes its rows from; `direct` and what is computed from these apart."""
+BY_SERVER = ("servers", "services", "jobs", "cells", "cell_spans", "spans", "run_inputs")
+BY_PATTERN = ("triggers", "under_way", "grid")
+BY_OTHER = {"networks": None, "storages": "storage_id", "container_weights": "container_id", "intensity": "zone"}
+"""Frames of Upstream that a partition takes its rows from, by what it takes them (None: all); `direct` and what is computed from these apart."""
+
+Sums = tuple[int, int, int]
+"""How many rows there are, and the sums of their two hashes: the same for the same rows in whatever order."""
 
 
 def of_partitions(up: Upstream, parts: list[Partition], settings: Settings) -> list[str]:
     """Identities of partitions: the program, the settings, and every row that the servers' results come from."""
-    hashed = {name: _hashed(getattr(up, name)) for name in SMALL}
-    return [_of_partition(up, hashed, part, settings) for part in parts]
+    by = dict.fromkeys(BY_SERVER, "server_id") | dict.fromkeys(BY_PATTERN, "usage_pattern_id") | BY_OTHER
+    told = _Told(up, {name: _hashed(getattr(up, name)) for name in by}, by)
+    return [_of_partition(up, told, part, settings) for part in parts]
 
 
-def _of_partition(up: Upstream, hashed: dict[str, pl.DataFrame], part: Partition, settings: Settings) -> str:
-    of_servers = ("servers", "services", "jobs", "cells", "cell_spans", "spans", "run_inputs")
-    mine = _chosen({name: hashed[name] for name in of_servers}, col.server_id.is_in(list(part.servers)))
-    patterns = {*mine["cells"]["usage_pattern_id"], *mine["cell_spans"]["usage_pattern_id"]}
-    of_patterns = ("triggers", "under_way", "grid")
-    used = _chosen({name: hashed[name] for name in of_patterns}, col.usage_pattern_id.is_in(list(patterns)))
-    zones = {*mine["servers"]["zone"], *used["grid"]["zone"]} - {None}
-    containers = mine["cell_spans"]["container_id"].unique().to_list()
-    direct = up.direct_of(part).filter(col.job_id.cast(pl.String).is_in(mine["jobs"]["job_id"].to_list()))
-    frames = [
-        *mine.values(),
-        *used.values(),
-        hashed["networks"],
-        hashed["storages"].filter(col.storage_id.is_in(mine["servers"]["storage_id"].drop_nulls().to_list())),
-        hashed["container_weights"].filter(col.container_id.is_in(containers)),
-        hashed["intensity"].filter(col.zone.is_in(list(zones))),
-        _hashed(direct.collect()),
+class _Told:
+    """What all frames say, summed up once for all partitions: rows by key, and which keys go with which."""
+
+    def __init__(self, up: Upstream, hashed: dict[str, pl.DataFrame], by: dict[str, str | None]) -> None:
+        self.sums = {name: _sums(hashed[name], key) for name, key in by.items()}
+        self.jobs = _names(hashed["jobs"], "server_id", "job_id")
+        cells = [hashed[name].select("server_id", "usage_pattern_id") for name in ("cells", "cell_spans")]
+        self.patterns = _names(pl.concat(cells), "server_id", "usage_pattern_id")
+        self.containers = _names(hashed["cell_spans"], "server_id", "container_id")
+        self.storages = _names(hashed["servers"], "server_id", "storage_id")
+        self.zones = _names(hashed["servers"], "server_id", "zone")
+        self.zones_of_patterns = _names(hashed["grid"], "usage_pattern_id", "zone")
+        self.any_direct = not up.direct_cells.is_empty()
+
+    def rows(self, names: Iterable[str], keys: Iterable[str | None]) -> list[tuple[str, str | None, Sums]]:
+        """The sums of these frames for each of the keys that they have."""
+        chosen = sorted(keys, key=lambda k: k or "")
+        return [(name, key, self.sums[name][key]) for name in names for key in chosen if key in self.sums[name]]
+
+
+def _of_partition(up: Upstream, told: _Told, part: Partition, settings: Settings) -> str:
+    patterns = _of_any(told.patterns, part.servers)
+    zones = _of_any(told.zones, part.servers) | _of_any(told.zones_of_patterns, patterns)
+    rows = [
+        *told.rows(BY_SERVER, part.servers),
+        *told.rows(BY_PATTERN, patterns),
+        *told.rows(("networks",), [None]),
+        *told.rows(("storages",), _of_any(told.storages, part.servers)),
+        *told.rows(("container_weights",), _of_any(told.containers, part.servers)),
+        *told.rows(("intensity",), zones),
     ]
-    sums = [(len(f), f["sum_1"].sum(), f["sum_2"].sum()) for f in frames]
-    silent = not set(part.servers) <= set(mine["spans"]["server_id"])
-    content = [of_code(), of_settings(settings), json.dumps(sums), json.dumps(up.model_hours if silent else None)]
+    if told.any_direct:
+        jobs = _of_any(told.jobs, part.servers)
+        direct = up.direct_of(part).filter(col.job_id.cast(pl.String).is_in(list(jobs))).collect()
+        rows += [("direct", None, sums) for sums in _sums(_hashed(direct), None).values()]
+    silent = not told.sums["spans"].keys() >= set(part.servers)
+    content = [of_code(), of_settings(settings), json.dumps(rows), json.dumps(up.model_hours if silent else None)]
     return hashlib.sha256("\n".join(content).encode()).hexdigest()
 
 
-def _chosen(frames: dict[str, pl.DataFrame], rows: pl.Expr) -> dict[str, pl.DataFrame]:
-    """These rows of every frame, asked for together: they are small, and there are many partitions."""
-    return dict(zip(frames, pl.collect_all([frame.lazy().filter(rows) for frame in frames.values()]), strict=True))
+def _sums(hashed: pl.DataFrame, by: str | None) -> dict[str | None, Sums]:
+    key = pl.lit(None, pl.String) if by is None else pl.col(by)
+    grouped = hashed.group_by(key=key).agg(pl.len(), col.sum_1.sum(), col.sum_2.sum())
+    return {name: (rows, sum_1, sum_2) for name, rows, sum_1, sum_2 in grouped.iter_rows()}
+
+
+def _names(frame: pl.DataFrame, by: str, of: str) -> dict[str, set[str]]:
+    """The names `of` that stand beside each name `by`; empty cells are none."""
+    found: dict[str, set[str]] = {}
+    for key, name in frame.select(by, of).unique().drop_nulls().iter_rows():
+        found.setdefault(key, set()).add(name)
+    return found
+
+
+def _of_any(names: dict[str, set[str]], keys: Iterable[str]) -> set[str]:
+    return set[str]().union(*(names.get(key, ()) for key in keys))
 
 
 def _hashed(frame: pl.DataFrame) -> pl.DataFrame:
-    """Two hashes of each row beside its keys: their sums say what rows there are, in whatever order."""
+    """Two hashes of each row beside its keys."""
     named = frame.select(pl.all().exclude("row")).with_columns(pl.col(pl.Categorical).cast(pl.String))
     return named.select(*(k for k in KEYS if k in named.columns), *row_hashes())
