@@ -21,6 +21,8 @@ ROW_GROUP_ROWS = 530_000
 """About twenty series of three years."""
 SAMPLE = 2_000
 """Values of a column that decide how it is encoded."""
+FEW = 300
+"""Ids so few that the interpreter finds those that occur faster than Polars does."""
 
 
 def write(target: Path, table: Table, names: list[str], parts: Iterable[pl.DataFrame]) -> int:
@@ -104,7 +106,7 @@ def _metadata(table: Table, readable: pa.Schema) -> dict[str, str]:
 
 def _encoding(values: pl.Series) -> str:
     """Differences for hours and counts; numbers byte by byte, but where a few long ones come again and again in a dictionary, as ids."""
-    if values.dtype == pl.Boolean:
+    if values.dtype == pl.Boolean or values.is_empty():
         return "PLAIN"
     if values.dtype.is_temporal() or values.dtype.is_integer():
         return "DELTA_BINARY_PACKED"
@@ -134,6 +136,8 @@ def enumerated(frame: pl.DataFrame) -> pl.DataFrame:
 
 def _enum(values: pl.Series) -> pl.Series:
     """Text or categories as an enumeration of those that occur: all categories of the process would go into every file."""
-    if len(values) and not values.null_count() and (values == (only := values[0])).all():
+    if len(values) <= FEW:
+        return values.cast(pl.Enum([name for name in dict.fromkeys(values.to_list()) if name is not None]))
+    if not values.null_count() and (values == (only := values[0])).all():
         return pl.Series(values.name, [only], dtype=pl.Enum([only])).new_from_index(0, len(values))
     return values.cast(pl.Enum(values.unique(maintain_order=True).drop_nulls().cast(pl.String)))
