@@ -7,12 +7,13 @@ import secrets
 import shutil
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cache, partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 from polars import col
@@ -34,6 +35,9 @@ from pipeline.tables import DETAILS, OUTPUTS
 from pipeline.tasks import Done, Task
 from pipeline.upstream import Upstream, least_job_hours, prepare, run_spans
 from pipeline.worker import in_workers
+
+if TYPE_CHECKING:
+    import duckdb
 
 log = logging.getLogger("wattrow")
 
@@ -121,13 +125,15 @@ def run(
             report.partitions = [done[t.part.number] for t in planned]
             report.timed("partitions", since)
         since = time.monotonic()
-        files = rest() + [f for d in report.partitions for f in d["files"]]
+        with ThreadPoolExecutor(1) as beside:
+            database = beside.submit(new_database)
+            files = rest() + [f for d in report.partitions for f in d["files"]]
         report.rows = settle(staged, files)
         report.timed("rest", since)
         since = time.monotonic()
-        from pipeline import catalog  # DuckDB is loaded last, when it is needed
+        from pipeline import catalog
 
-        catalog.refuse_failures(catalog.failing_checks(staged, settings))
+        catalog.refuse_failures(catalog.failing_checks(staged, settings, database.result()))
         report.timed("checks", since)
         report.seconds["total"] = round(time.monotonic() - began, 3)
         report.warnings = model.warnings
@@ -139,6 +145,13 @@ def run(
         report.published = storage.publish(out, staged, report.run_id)
         storage.clean(out, settings.keep_runs)
     return report
+
+
+def new_database() -> "duckdb.DuckDBPyConnection":
+    """What the checks are asked of; DuckDB is loaded last, when it is needed."""
+    from pipeline import catalog
+
+    return catalog.new_database()
 
 
 def nothing_to_do(out: Path, before: dict[str, Any]) -> Report:
