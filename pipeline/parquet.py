@@ -6,7 +6,7 @@ in a slice, pages are as large as their row group, and numbers are encoded by wh
 
 import base64
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -25,8 +25,17 @@ FEW = 300
 """Ids so few that the interpreter finds those that occur faster than Polars does."""
 
 
-def write(target: Path, table: Table, names: list[str], parts: Iterable[pl.DataFrame]) -> int:
-    """Write these columns of the parts, which follow one another, as one file that appears whole; the number of rows."""
+def write(
+    target: Path,
+    table: Table,
+    names: list[str],
+    parts: Iterable[pl.DataFrame],
+    seen: Callable[[pl.DataFrame], object] | None = None,
+) -> int:
+    """Write these columns of the parts, which follow one another, as one file that appears whole; the number of rows.
+
+    `seen` is shown every part that has rows, all its columns, ids as enumerations.
+    """
     rows = 0
     readable = pa.schema([table.columns[n].arrow_field() for n in names])
     writer: pq.ParquetWriter | None = None
@@ -35,11 +44,13 @@ def write(target: Path, table: Table, names: list[str], parts: Iterable[pl.DataF
             for part in parts:
                 if not len(part):
                     continue
-                held = enumerated(part.select(names))
+                held = enumerated(part)
+                if seen is not None:
+                    seen(held)
                 if writer is None:
                     writer = _writer(opened, table.key, _coded(readable, held), held)
-                for piece in _fitting(held, writer.schema):
-                    writer.write_table(_arrow(piece, writer.schema), row_group_size=ROW_GROUP_ROWS)
+                for rows_of_file in _as_arrow(held, writer.schema):
+                    writer.write_table(rows_of_file, row_group_size=ROW_GROUP_ROWS)
                 rows += len(part)
             if writer is None:
                 none = enumerated(table.empty().select(names))
@@ -54,21 +65,21 @@ def write(target: Path, table: Table, names: list[str], parts: Iterable[pl.DataF
 
 def _coded(readable: pa.Schema, part: pl.DataFrame) -> pa.Schema:
     """The schema with ids as dictionaries, their codes as wide as in this part."""
-    return pa.schema([f.with_type(_kind(part[f.name])) if pa.types.is_large_string(f.type) else f for f in readable])
+    kinds = {f.name: part[f.name][:0].to_arrow().type for f in readable if pa.types.is_large_string(f.type)}
+    return pa.schema([f.with_type(kinds.get(f.name, f.type)) for f in readable])
 
 
-def _kind(values: pl.Series) -> pa.DataType:
-    return values[:0].to_arrow().type
-
-
-def _fitting(part: pl.DataFrame, schema: pa.Schema) -> Iterator[pl.DataFrame]:
+def _as_arrow(part: pl.DataFrame, schema: pa.Schema) -> Iterator[pa.Table]:
     """The part; in halves where it has more ids than the codes of its file, which suit the first part, can tell apart."""
-    ids = {f.name: f.type.index_type for f in schema if pa.types.is_dictionary(f.type)}
-    if all(_kind(part[n]).index_type.bit_width <= code.bit_width for n, code in ids.items()):
-        yield part
+    columns = [part[name].to_arrow() for name in schema.names]
+    ids = [(c.type.index_type, f) for c, f in zip(columns, schema, strict=True) if pa.types.is_dictionary(f.type)]
+    if all(code.bit_width <= f.type.index_type.bit_width for code, f in ids):
+        fitting = [c if c.type == f.type else c.cast(f.type) for c, f in zip(columns, schema, strict=True)]
+        yield pa.Table.from_arrays(fitting, schema=schema)
         return
-    for half in part.with_columns(pl.col(*ids).cast(pl.String)).iter_slices(-(-len(part) // 2)):
-        yield from _fitting(enumerated(half), schema)
+    text = part.with_columns(pl.col(f.name).cast(pl.String) for _, f in ids)
+    for half in text.iter_slices(-(-len(part) // 2)):
+        yield from _as_arrow(enumerated(half), schema)
 
 
 def _writer(opened: pa.OSFile, key: list[str], schema: pa.Schema, first: pl.DataFrame) -> pq.ParquetWriter:
@@ -117,15 +128,6 @@ def _encoding(values: pl.Series) -> str:
     short = not np.any(sample.view(np.int64) & 0xFFFFFFFF)  # as whole numbers and halves are: their bytes compress best
     few = len(np.unique(sample)) < len(sample) / 2
     return "DICTIONARY" if few and not short else "BYTE_STREAM_SPLIT"
-
-
-def _arrow(part: pl.DataFrame, schema: pa.Schema) -> pa.Table:
-    return pa.Table.from_arrays([_as(part[f.name], f.type) for f in schema], schema=schema)
-
-
-def _as(values: pl.Series, kind: pa.DataType) -> pa.Array:
-    held = values.to_arrow()
-    return held if held.type == kind else held.cast(kind)
 
 
 def enumerated(frame: pl.DataFrame) -> pl.DataFrame:

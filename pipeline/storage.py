@@ -49,7 +49,7 @@ def write_rows(root: Path, table: Table, rows: Rows, file: str, columns: list[st
     notes = tally.Notes(table, names)
     read = list(dict.fromkeys([*names, *tally.columns_read(table)]))
     parts = (part for f in frames for part in _typed(f, table, read).iter_slices(parquet.ROW_GROUP_ROWS))
-    written = parquet.write(target, table, names, (notes.passing(parquet.enumerated(p)) for p in parts))
+    written = parquet.write(target, table, names, parts, notes.take)
     notes.write(root, file)
     return written
 

@@ -134,11 +134,9 @@ class Notes:
         self.table, self.stored = table, stored
         self._noted: list[Noted] = []
 
-    def passing(self, rows: pl.DataFrame) -> pl.DataFrame:
-        """The rows as they are, noted."""
-        if len(rows):
-            self._noted.append(noted(rows, self.table, self.stored))
-        return rows
+    def take(self, rows: pl.DataFrame) -> None:
+        """Note these rows, at least one, beside those before."""
+        self._noted.append(noted(rows, self.table, self.stored))
 
     def write(self, root: Path, file: str) -> None:
         """Leave the notes under ROOT/tally, each file in one step."""
@@ -207,7 +205,7 @@ def noted(rows: pl.DataFrame, table: Table, stored: list[str]) -> Noted:
     series_sums = SERIES_SUMS.get(table.name, ())
     summed = dict(_series_sums(rows, series_sums, hours, at))
     finite = {s.of for s in series_sums if s == Sum(s.name, s.of) and isfinite(summed[s.name].sum())}
-    numbers = [c for c in stored if rows.schema[c] == pl.Float64]
+    numbers = [c for c in stored if table.columns[c].dtype == pl.Float64]
     stretches = pl.DataFrame(
         [
             *heads.get_columns(),
