@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -81,16 +82,19 @@ class Crew:
 
 
 def likely_workers(model: Path, out: Path) -> int:
-    """How many workers a run of default settings is going to need, as far as sizes of files tell: none where anything was published before."""
-    published = (out / "current").exists() or (out / ".staging").exists()
-    if published or _bytes_of_jobs(model) <= MANY_JOBS_BYTES:
+    """How many workers a run of default settings is going to need, as far as sizes of files tell.
+
+    None where anything was published before, which mostly stays, nor where the process may not use all addresses: to be told first.
+    """
+    limited = resource.getrlimit(resource.RLIMIT_AS)[0] != resource.RLIM_INFINITY
+    try:
+        before = (out / "current").exists() or (out / ".staging").exists()
+        few = _bytes_of_jobs(model) <= MANY_JOBS_BYTES
+    except OSError:  # which the run reports
         return 0
-    return min((os.cpu_count() or 1) - 1, EARLY_WORKERS)
+    return 0 if limited or before or few else min((os.cpu_count() or 1) - 1, EARLY_WORKERS)
 
 
 def _bytes_of_jobs(model: Path) -> int:
-    """Bytes of the tables that say which jobs there are and which step each belongs to; 0 where they cannot be read."""
-    try:
-        return sum(f.stat().st_size for f in model.glob("*jobs.*") if f.suffix in (".csv", ".parquet"))
-    except OSError:
-        return 0
+    """Bytes of the tables that say which jobs there are and which step each belongs to."""
+    return sum(f.stat().st_size for f in model.glob("*jobs.*") if f.suffix in (".csv", ".parquet"))

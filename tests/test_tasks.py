@@ -342,6 +342,10 @@ def four_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "cpu_count", lambda: 4)
 
 
+def refused(*_: object) -> None:
+    raise PermissionError("not for you")
+
+
 @pytest.mark.usefixtures("four_cores")
 def test_workers_are_likely_where_many_jobs_were_never_computed(
     copied: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -354,9 +358,16 @@ def test_workers_are_likely_where_many_jobs_were_never_computed(
     assert hands.likely_workers(copied, out) == 0
     (out / ".staging").rename(out / "current")
     assert hands.likely_workers(copied, out) == 0
-    monkeypatch.setattr(os, "cpu_count", lambda: 1)
-    assert hands.likely_workers(copied, tmp_path / "other") == 0
     assert hands.likely_workers(tmp_path / "nowhere", tmp_path / "other") == 0
+    assert hands.likely_workers(copied, tmp_path / "other") == 3
+    with monkeypatch.context() as limited:
+        limited.setattr(hands.resource, "getrlimit", lambda _: (10**9, 10**9))
+        assert hands.likely_workers(copied, tmp_path / "other") == 0
+    with monkeypatch.context() as alone:
+        alone.setattr(os, "cpu_count", lambda: 1)
+        assert hands.likely_workers(copied, tmp_path / "other") == 0
+    monkeypatch.setattr(Path, "glob", refused)
+    assert hands.likely_workers(copied, tmp_path / "other") == 0
 
 
 @pytest.mark.usefixtures("four_cores")
