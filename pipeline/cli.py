@@ -719,7 +719,9 @@ def compute(
     """Run or publish, and say what was made."""
     began = time.monotonic()
     with Crew() as crew, reporting(log_format, quiet) as progress, all_violations(violations):
-        crew.hire(early_workers(model, out, flags, how), warm=True)
+        if early := early_workers(model, out, flags, how):
+            crew.hire(early, warm=not is_said("memory", flags))
+            os.environ.setdefault("POLARS_MAX_THREADS", "1")  # as a worker has: partitions are computed here, too
         settings = settings_of(model, flags)
         from pipeline.objects import run as run_pipeline
         from pipeline.run import How
@@ -732,14 +734,16 @@ def compute(
 
 
 def early_workers(model: Path, out: Path, flags: dict[str, Any], how: dict[str, Any]) -> int:
-    """Workers to start before anything is read: none where someone said how many there shall be, or how much memory they may take."""
-    said = any(
-        flags[name] is not None or f"{ENVIRONMENT}{name}".upper() in os.environ for name in ("workers", "memory")
-    )
+    """Workers to start before anything is read; none where the settings, which are not read yet, may say another number."""
     elsewhere = how.get("cluster") or how.get("share") or how.get("only_publish")
-    if said or elsewhere or (model / "wattrow.toml").exists():
+    if elsewhere or f"{ENVIRONMENT}WORKERS" in os.environ or (model / "wattrow.toml").exists():
         return 0
-    return likely_workers(model, out)
+    return likely_workers(model, out, flags["workers"] or os.cpu_count() or 1)
+
+
+def is_said(setting: str, flags: dict[str, Any]) -> bool:
+    """Whether a flag or the environment says what a setting is."""
+    return flags[setting] is not None or f"{ENVIRONMENT}{setting}".upper() in os.environ
 
 
 def share(text: str | None) -> tuple[int, int] | None:

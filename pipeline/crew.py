@@ -81,8 +81,8 @@ class Crew:
         return self.workers[:count]
 
 
-def likely_workers(model: Path, out: Path) -> int:
-    """How many workers a run of default settings is going to need, as far as sizes of files tell.
+def likely_workers(model: Path, out: Path, processes: int) -> int:
+    """How many workers a run in so many processes is going to need, as far as sizes of files tell.
 
     None where anything was published before, which mostly stays, nor where the process may not use all addresses: to be told first.
     """
@@ -92,7 +92,7 @@ def likely_workers(model: Path, out: Path) -> int:
         few = _bytes_of_jobs(model) <= MANY_JOBS_BYTES
     except OSError:  # which the run reports
         return 0
-    return 0 if limited or before or few else min((os.cpu_count() or 1) - 1, EARLY_WORKERS)
+    return 0 if limited or before or few else max(min(processes - 1, EARLY_WORKERS), 0)
 
 
 def _bytes_of_jobs(model: Path) -> int:

@@ -346,46 +346,40 @@ def refused(*_: object) -> None:
     raise PermissionError("not for you")
 
 
-@pytest.mark.usefixtures("four_cores")
 def test_workers_are_likely_where_many_jobs_were_never_computed(
     copied: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    out = tmp_path / "out"
-    assert hands.likely_workers(copied, out) == 0
+    out, other = tmp_path / "out", tmp_path / "other"
+    assert hands.likely_workers(copied, out, 4) == 0
     monkeypatch.setattr(hands, "MANY_JOBS_BYTES", (copied / "jobs.csv").stat().st_size)
-    assert hands.likely_workers(copied, out) == hands.EARLY_WORKERS == 3
+    assert [hands.likely_workers(copied, out, n) for n in (9, 4, 3, 2, 1, 0)] == [3, 3, 2, 1, 0, 0]
     (out / ".staging").mkdir(parents=True)
-    assert hands.likely_workers(copied, out) == 0
+    assert hands.likely_workers(copied, out, 4) == 0
     (out / ".staging").rename(out / "current")
-    assert hands.likely_workers(copied, out) == 0
-    assert hands.likely_workers(tmp_path / "nowhere", tmp_path / "other") == 0
-    assert hands.likely_workers(copied, tmp_path / "other") == 3
+    assert hands.likely_workers(copied, out, 4) == 0
+    assert hands.likely_workers(tmp_path / "nowhere", other, 4) == 0
     with monkeypatch.context() as limited:
         limited.setattr(hands.resource, "getrlimit", lambda _: (10**9, 10**9))
-        assert hands.likely_workers(copied, tmp_path / "other") == 0
-    with monkeypatch.context() as alone:
-        alone.setattr(os, "cpu_count", lambda: 1)
-        assert hands.likely_workers(copied, tmp_path / "other") == 0
+        assert hands.likely_workers(copied, other, 4) == 0
     monkeypatch.setattr(Path, "glob", refused)
-    assert hands.likely_workers(copied, tmp_path / "other") == 0
+    assert hands.likely_workers(copied, other, 4) == 0
 
 
 @pytest.mark.usefixtures("four_cores")
-@pytest.mark.parametrize("said", ["", "flag", "variable", "file", "cluster"])
-def test_workers_start_before_anything_is_read_unless_someone_said_how_many(
-    copied: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, crew: list[hands.Worker], said: str
+@pytest.mark.parametrize(
+    ("said", "workers"), [("", 3), ("flag", 2), ("variable", 0), ("file", 0), ("cluster", 0), ("one", 0)]
+)
+def test_workers_start_before_anything_is_read_unless_settings_may_say_how_many(
+    copied: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str, workers: int
 ):
     monkeypatch.setattr(hands, "MANY_JOBS_BYTES", 0)
-    flags = dict.fromkeys(("workers", "memory"))
     if said == "file":
         (copied / "wattrow.toml").write_text("workers = 1\n", encoding="utf-8")
     elif said == "variable":
-        monkeypatch.setenv("WATTROW_MEMORY", "1GB")
-    elif said == "flag":
-        flags["workers"] = 1
+        monkeypatch.setenv("WATTROW_WORKERS", "2")
+    flags = {"workers": {"flag": 3, "one": 1}.get(said)}
     how = {"cluster": "local"} if said == "cluster" else {}
-    assert cli.early_workers(copied, tmp_path / "out", flags, how) == (0 if said else 3)
-    assert crew == []
+    assert cli.early_workers(copied, tmp_path / "out", flags, how) == workers
 
 
 @pytest.mark.usefixtures("small_chunks", "four_cores")
@@ -409,6 +403,7 @@ def test_early_workers_do_the_work_or_are_stopped_where_none_is_needed(
     monkeypatch.setattr(hands, "MANY_JOBS_BYTES", 0)
     monkeypatch.setattr(run, "SMALL_ROWS", rows)
     monkeypatch.setattr(run, "load", noting)
+    monkeypatch.setenv("POLARS_MAX_THREADS", "2")  # it is set where it is not
     cli.run(model, tmp_path / "out", quiet=True)
     assert there_before == [3]
     assert [w.process.poll() for w in crew] == [-signal.SIGKILL] * 3
@@ -421,6 +416,7 @@ def test_no_early_worker_outlives_a_model_that_is_refused(
     copied: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, crew: list[hands.Worker]
 ):
     monkeypatch.setattr(hands, "MANY_JOBS_BYTES", 0)
+    monkeypatch.setenv("POLARS_MAX_THREADS", "2")
     (copied / "servers.csv").write_text("server_id\n", encoding="utf-8")
     with pytest.raises(InputError):
         cli.run(copied, tmp_path / "out", quiet=True)
