@@ -60,11 +60,6 @@ def run_directory(out: Path) -> Path:
     return current
 
 
-def new_database() -> duckdb.DuckDBPyConnection:
-    """A new database in memory, without anything in it: 20 ms that other threads of the interpreter can use."""
-    return duckdb.connect(":memory:", config={"python_enable_replacements": False})
-
-
 def connect(
     root: Path,
     *,
@@ -73,17 +68,15 @@ def connect(
     comments: bool = False,
     settings: Settings | None = None,
     tables: dict[str, views.Stored] | None = None,
-    con: duckdb.DuckDBPyConnection | None = None,
 ) -> duckdb.DuckDBPyConnection:
     """An in-memory database with a view per table of the run directory `root`, and the views and macros of sql/ on top.
 
     It reads no file outside `root`, attaches and installs nothing, and its configuration is locked, unless `allow_files`.
-    `settings` are the run's where run.json is not written yet; `tables` are those wanted, by default all; `con` is a
-    new database to use.
+    `settings` are the run's where run.json is not written yet; `tables` are those wanted, by default all.
     """
     root = root.resolve()
     tables = views.stored_in(root) if tables is None else tables
-    con = new_database() if con is None else con
+    con = duckdb.connect(":memory:", config={"python_enable_replacements": False})
     _configure(con, settings)
     for statement in (*views.base_views(tables), *views.setting_macros(_grain(root, settings))):
         con.execute(statement)
@@ -280,23 +273,16 @@ CHECK_MEMORY = "256MB"
 """What the checks of most runs take; tables that do not fit lie on the disk for a while. More only where a query cannot do with it."""
 
 
-def failing_checks(
-    staged: Path, settings: Settings, database: duckdb.DuckDBPyConnection | None = None
-) -> dict[str, Failure]:
-    """The checks of sql/checks (and those the dictionary implies) that do not hold, by name; only those whose tables were asked for.
-
-    `database` is a new one to ask them of.
-    """
+def failing_checks(staged: Path, settings: Settings) -> dict[str, Failure]:
+    """The checks of sql/checks (and those the dictionary implies) that do not hold, by name; only those whose tables were asked for."""
     frugal = min(CHECK_MEMORY, settings.memory, key=memory_bytes)
     try:
-        return _failing_checks(staged, replace(settings, memory=frugal), database)
+        return _failing_checks(staged, replace(settings, memory=frugal))
     except duckdb.OutOfMemoryException:
         return _failing_checks(staged, settings)
 
 
-def _failing_checks(
-    staged: Path, settings: Settings, database: duckdb.DuckDBPyConnection | None = None
-) -> dict[str, Failure]:
+def _failing_checks(staged: Path, settings: Settings) -> dict[str, Failure]:
     tables = views.stored_in(staged)
     asked = list(checks.applying(tables, settings))
     totals: dict[str, Callable[[checks.Number], str]] = {}
@@ -307,8 +293,7 @@ def _failing_checks(
     at_once = 1 if many else min(cores, MOST_AT_ONCE)
     read = views.READ_BY_VIEWS.union(*(c.reads for c in asked))
     wanted = {name: stored for name, stored in tables.items() if name in read}
-    new = connect(staged, allow_files=True, library=False, settings=settings, tables=wanted, con=database)
-    with closing(new) as con:
+    with closing(connect(staged, allow_files=True, library=False, settings=settings, tables=wanted)) as con:
         con.execute(f"SET threads = {cores // at_once}")
         con.execute("CREATE SCHEMA totals; CREATE SCHEMA hours")
         _each(con, at_once, _make, totals.items())

@@ -7,13 +7,12 @@ import secrets
 import shutil
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cache, partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import polars as pl
 from polars import col
@@ -35,9 +34,6 @@ from pipeline.tables import DETAILS, OUTPUTS
 from pipeline.tasks import Done, Task
 from pipeline.upstream import Upstream, least_job_hours, prepare, run_spans
 from pipeline.worker import in_workers
-
-if TYPE_CHECKING:
-    import duckdb
 
 log = logging.getLogger("wattrow")
 
@@ -125,15 +121,13 @@ def run(
             report.partitions = [done[t.part.number] for t in planned]
             report.timed("partitions", since)
         since = time.monotonic()
-        with ThreadPoolExecutor(1) as beside:
-            database = beside.submit(new_database)
-            files = rest() + [f for d in report.partitions for f in d["files"]]
+        files = rest() + [f for d in report.partitions for f in d["files"]]
         report.rows = settle(staged, files)
         report.timed("rest", since)
         since = time.monotonic()
-        from pipeline import catalog
+        from pipeline import catalog  # DuckDB is loaded last, when it is needed
 
-        catalog.refuse_failures(catalog.failing_checks(staged, settings, database.result()))
+        catalog.refuse_failures(catalog.failing_checks(staged, settings))
         report.timed("checks", since)
         report.seconds["total"] = round(time.monotonic() - began, 3)
         report.warnings = model.warnings
@@ -145,13 +139,6 @@ def run(
         report.published = storage.publish(out, staged, report.run_id)
         storage.clean(out, settings.keep_runs)
     return report
-
-
-def new_database() -> "duckdb.DuckDBPyConnection":
-    """What the checks are asked of; DuckDB is loaded last, when it is needed."""
-    from pipeline import catalog
-
-    return catalog.new_database()
 
 
 def nothing_to_do(out: Path, before: dict[str, Any]) -> Report:
