@@ -65,11 +65,10 @@ def find_files(folder: Path) -> tuple[list[TableFile], list[pl.DataFrame]]:
     return files, wrong
 
 
-def size_of(folder: Path, tables: Iterable[str] = ()) -> int:
-    """Bytes of these tables in a model folder (none named: of all); 0 where it cannot be read, which `load` reports."""
-    wanted = set(tables) or known_tables().keys()
+def size_of(folder: Path) -> int:
+    """Bytes of all tables in a model folder; 0 where it cannot be read, which `load` reports."""
     try:
-        return sum(f.path.stat().st_size for f in find_files(folder)[0] if f.table.name in wanted)
+        return sum(f.path.stat().st_size for f in find_files(folder)[0])
     except OSError:
         return 0
 

@@ -60,7 +60,6 @@ class _Told:
 
     def __init__(self, up: Upstream, hashed: dict[str, pl.DataFrame], by: dict[str, str | None]) -> None:
         self.sums = {name: _sums(hashed[name], key) for name, key in by.items()}
-        self.jobs = _names(hashed["jobs"], "server_id", "job_id")
         cells = [hashed[name].select("server_id", "usage_pattern_id") for name in ("cells", "cell_spans")]
         self.patterns = _names(pl.concat(cells), "server_id", "usage_pattern_id")
         self.containers = _names(hashed["cell_spans"], "server_id", "container_id")
@@ -87,8 +86,8 @@ def _of_partition(up: Upstream, told: _Told, part: Partition, settings: Settings
         *told.rows(("intensity",), zones),
     ]
     if told.any_direct:
-        jobs = _of_any(told.jobs, part.servers)
-        direct = up.direct_of(part).filter(col.job_id.cast(pl.String).is_in(list(jobs))).collect()
+        jobs = [job for chunk in part.chunks for job in chunk]
+        direct = up.direct_of(part).filter(col.job_id.cast(pl.String).is_in(jobs)).collect()
         rows += [("direct", None, sums) for sums in _sums(_hashed(direct), None).values()]
     silent = not told.sums["spans"].keys() >= set(part.servers)
     content = [of_code(), of_settings(settings), json.dumps(rows), json.dumps(up.model_hours if silent else None)]
