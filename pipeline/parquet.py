@@ -48,13 +48,12 @@ def write(
                 if seen is not None:
                     seen(held)
                 if writer is None:
-                    writer = _writer(opened, table.key, _coded(readable, held), held)
+                    writer = _writer(opened, table.key, readable, held)
                 for rows_of_file in _as_arrow(held, writer.schema):
                     writer.write_table(rows_of_file, row_group_size=ROW_GROUP_ROWS)
                 rows += len(part)
             if writer is None:
-                none = enumerated(table.empty().select(names))
-                writer = _writer(opened, table.key, _coded(readable, none), none)
+                writer = _writer(opened, table.key, readable, enumerated(table.empty()))
                 writer.write_table(writer.schema.empty_table())
             writer.add_key_value_metadata(_metadata(table, readable))
         finally:
@@ -82,8 +81,9 @@ def _as_arrow(part: pl.DataFrame, schema: pa.Schema) -> Iterator[pa.Table]:
         yield from _as_arrow(enumerated(half), schema)
 
 
-def _writer(opened: pa.OSFile, key: list[str], schema: pa.Schema, first: pl.DataFrame) -> pq.ParquetWriter:
-    """A writer whose encodings suit the first part."""
+def _writer(opened: pa.OSFile, key: list[str], readable: pa.Schema, first: pl.DataFrame) -> pq.ParquetWriter:
+    """A writer whose codes and encodings suit the first part."""
+    schema = _coded(readable, first)
     encodings = {f.name: _encoding(first[f.name]) for f in schema}
     return pq.ParquetWriter(
         opened,
