@@ -292,7 +292,7 @@ def test_a_worker_killed_in_mid_run(model: Path, whole: Path, tmp_path: Path, mo
     with pytest.raises(PipelineError, match=r"the worker at partition .* died .signal 9"):
         run.run(model, tmp_path, Settings(workers=2))
     assert not (tmp_path / "current").exists()
-    assert all(w.process.poll() is not None for w in crew)
+    assert all(w.process.wait(10) is not None for w in crew)
     complete = len(done_files(tmp_path))
     monkeypatch.setattr(hands, "Worker", Noted.__base__)
     run.run(model, tmp_path, Settings(workers=2))
@@ -406,7 +406,7 @@ def test_early_workers_do_the_work_or_are_stopped_where_none_is_needed(
     monkeypatch.setenv("POLARS_MAX_THREADS", "2")  # it is set where it is not
     cli.run(model, tmp_path / "out", quiet=True)
     assert there_before == [3]
-    assert [w.process.poll() for w in crew] == [-signal.SIGKILL] * 3
+    assert [w.process.wait(10) for w in crew] == [-signal.SIGKILL] * 3
     assert bool(asked) == (rows == 0)
     assert_same(tmp_path / "out" / "current", whole)
 
@@ -420,7 +420,7 @@ def test_no_early_worker_outlives_a_model_that_is_refused(
     (copied / "servers.csv").write_text("server_id\n", encoding="utf-8")
     with pytest.raises(InputError):
         cli.run(copied, tmp_path / "out", quiet=True)
-    assert [w.process.poll() for w in crew] == [-signal.SIGKILL] * 3
+    assert [w.process.wait(10) for w in crew] == [-signal.SIGKILL] * 3
 
 
 @pytest.mark.usefixtures("small_chunks")
@@ -448,7 +448,7 @@ def test_no_worker_outlives_a_model_that_is_refused(
     monkeypatch.setattr(run.coverage, "refuse_gaps", refused)
     with pytest.raises(InputError):
         run.run(model, tmp_path, Settings(workers=2))
-    assert [w.process.poll() for w in crew] == [-signal.SIGKILL]
+    assert [w.process.wait(10) for w in crew] == [-signal.SIGKILL]
 
 
 @pytest.mark.usefixtures("small_chunks")
