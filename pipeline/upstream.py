@@ -16,6 +16,9 @@ from pipeline.stages.instances import capacity
 from pipeline.stages.need import occurrence, run, usage_pattern
 from pipeline.storage import rows_in
 
+NOT_IN_PARTITIONS = ("steps", "user_starts", "fleets", "usage", "cell_spans", "job_spans")
+"""Tables that the first process alone reads; the others get them without rows."""
+
 
 @dataclass(frozen=True)
 class Upstream:
@@ -81,12 +84,12 @@ class Upstream:
         return replace(self, buckets=str(folder.resolve()))
 
     def save(self, folder: Path) -> None:
-        """Write everything under `folder`, for other processes to load."""
+        """Write everything that partitions are made of under `folder`, for other processes to load."""
         folder.mkdir(parents=True, exist_ok=True)
         for f in fields(self):
             value = getattr(self, f.name)
             if isinstance(value, pl.DataFrame):
-                value.write_ipc(folder / f"{f.name}.arrow")
+                (value.clear() if f.name in NOT_IN_PARTITIONS else value).write_ipc(folder / f"{f.name}.arrow")
             elif isinstance(value, pl.LazyFrame) and not (f.name == "direct" and self.buckets):
                 value.sink_parquet(folder / f"{f.name}.parquet", compression="lz4", maintain_order=True)
         if self.buckets:
