@@ -29,16 +29,12 @@ Write = Callable[[str, Rows, str], None]
 SLICE_ROWS = ROW_GROUP_ROWS
 """Rows exploded at once when series are written."""
 
-DERIVED_COLUMNS = {"need.job": job.NEEDS, "repartition.server": ["weight"]}
-"""Columns that are a constant times another; left out with columns = base."""
-
 RUN_NEEDS = ["avg_occurrences", "compute_need", "ram_need"]
 
 
 def columns_of(table: str, settings: Settings) -> list[str]:
     """The columns of a table that a run writes."""
-    left_out = DERIVED_COLUMNS.get(table, []) if settings.columns == "base" else []
-    return [c for c in OUTPUTS[table].columns if c not in left_out]
+    return [c for c in OUTPUTS[table].columns if c not in settings.left_out(table)]
 
 
 def columns_made(table: str, settings: Settings) -> list[str]:
@@ -278,7 +274,8 @@ def write_jobs(work: Work, piece: Chunk) -> None:
             list(map(storage_job.rows, sliced(piece.kept, "cumulative_storage_need"))),
             piece.name,
         )
-    work.write("need.run", piece.runs, piece.name)
+    if work.any_runs:
+        work.write("need.run", piece.runs, piece.name)
 
 
 def observed_partial(piece: Chunk) -> pl.LazyFrame:

@@ -10,6 +10,16 @@ FILE_NAME = "wattrow.toml"
 CORE_TABLES = (
     "need.job", "need.server", "need.service", "instances.capacity", "instances.server", "energy.server", "repartition.server",
 )  # fmt: skip
+LEFT_OUT = {
+    "need.job": ("data_transferred", "data_stored", "compute_need", "ram_need"),
+    "repartition.server": ("weight", "weight_sum"),
+}
+"""Columns that `columns = base` leaves out of the files, because the views compute them,"""
+COMPUTED_FROM = {
+    "need.job": frozenset({"need.run"}),
+    "repartition.server": frozenset({"need.server", "need.service", "instances.server"}),
+}
+"""from these tables, which are therefore made along (and from derived.*, which always are)."""
 _BYTES = {"MB": 10**6, "GB": 10**9, "MIB": 2**20, "GIB": 2**30}
 SMALLEST_MEMORY = 200e6
 
@@ -29,7 +39,13 @@ class Settings:
     @property
     def wanted(self) -> frozenset[str]:
         """The tables to make."""
-        return chosen_tables(self.tables)
+        chosen = chosen_tables(self.tables)
+        read = [COMPUTED_FROM[t] for t in chosen & COMPUTED_FROM.keys()] if self.columns == "base" else []
+        return chosen.union(*read)
+
+    def left_out(self, table: str) -> tuple[str, ...]:
+        """The columns of a table that are not written."""
+        return LEFT_OUT.get(table, ()) if self.columns == "base" else ()
 
     def as_dict(self) -> dict[str, Any]:
         """The settings by name."""

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 from pipeline.constants import SECONDS_PER_HOUR
 from pipeline.errors import PipelineError
 from pipeline.series import MICROSECONDS
+from pipeline.settings import COMPUTED_FROM
 from pipeline.storage import table_folder
 from pipeline.tables import DETAILS, INPUTS, OUTPUTS, Table
 
@@ -93,7 +94,7 @@ def names_in(sql: str) -> frozenset[str]:
     return frozenset(re.findall(r"\b([a-z_]+\.[a-z_]+)\b", sql))
 
 
-READ_BY_VIEWS = frozenset({"need.run", "derived.server", "derived.job"})
+READ_BY_VIEWS = frozenset({"derived.server", "derived.job", "derived.service"}).union(*COMPUTED_FROM.values())
 """Tables that views of other tables compute missing columns from."""
 
 
@@ -113,9 +114,29 @@ COMPUTED = {
     ("need.job", "data_stored"): _per_hour("data_stored"),
     ("need.job", "compute_need"): _held("compute_needed", "compute_need"),
     ("need.job", "ram_need"): _held("ram_needed", "ram_need"),
-    ("repartition.server", "weight"): "coalesce(stored.share, 0.0) * stored.weight_sum",
+    ("repartition.server", "weight"): "coalesce(stored.share, 0.0) * of_hour.weight_sum",
+    ("repartition.server", "weight_sum"): "of_hour.weight_sum",
 }
-"""Columns that a run with `columns = base` leaves out, computed from the others: modelled jobs by their figures, runs by need.run."""
+"""Columns that a run with `columns = base` leaves out, computed from the others: modelled jobs by their figures, runs by need.run, weights by
+what all jobs of the server weigh in the hour."""
+
+
+def _weight_sums(services: Stored) -> str:
+    """What all jobs of a server weigh in an hour: what they hold, and the base consumption of the services in use (stages.repartition.hours)."""
+    own = "need.compute_need / server.compute + need.ram_need / server.ram"
+    hosted = "FROM need.server AS need JOIN derived.server AS server USING (server_id)"
+    if not services.rows:
+        return f"SELECT need.server_id, need.hour, {own} AS weight_sum {hosted}"
+    base = (
+        "SELECT service.server_id, volume.hour, "
+        "sum(service.base_compute_consumption / server.compute + service.base_ram_consumption / server.ram) AS weight "
+        "FROM need.service AS volume JOIN derived.service AS service USING (service_id) "
+        "JOIN derived.server AS server USING (server_id) WHERE volume.job_volume > 0 GROUP BY ALL"
+    )
+    return (
+        f"SELECT need.server_id, need.hour, {own} + coalesce(base.weight, 0.0) * instances.nb_of_instances AS weight_sum "
+        f"{hosted} JOIN instances.server AS instances USING (server_id, hour) LEFT JOIN ({base}) AS base USING (server_id, hour)"
+    )
 
 
 def _of_runs(run: Stored) -> str:
@@ -132,8 +153,9 @@ def _of_runs(run: Stored) -> str:
 
 
 def _joined(stored: Stored, tables: dict[str, Stored]) -> str:
-    if stored.view != "need.job":
-        return ""
+    if stored.view == "repartition.server":
+        sums = _weight_sums(tables["need.service"])
+        return f" LEFT JOIN ({sums}) AS of_hour ON of_hour.server_id = stored.server_id AND of_hour.hour = stored.hour"
     return (
         " LEFT JOIN derived.job AS job ON job.job_id = stored.job_id AND job.server_id = stored.server_id "
         f"LEFT JOIN ({_of_runs(tables['need.run'])}) AS run ON run.job_id = stored.job_id AND run.server_id = stored.server_id "

@@ -274,7 +274,7 @@ def test_base_columns_are_the_same_without_the_others(tmp_path, before):
     base = models.outputs(WHOLE, tmp_path, columns="base")
     left_out = {
         "need.job": ["data_transferred", "data_stored", "compute_need", "ram_need"],
-        "repartition.server": ["weight"],
+        "repartition.server": ["weight", "weight_sum"],
     }
     for name, columns in left_out.items():
         assert base[name].columns == [c for c in before[name].columns if c not in columns]

@@ -12,7 +12,8 @@ from polars import col
 
 from pipeline import catalog, views
 from pipeline.errors import PipelineError
-from tests.sql.published import rows_of
+from pipeline.tables import OUTPUTS
+from tests.sql.published import publish, rows_of
 
 CALLS = {
     "sci": "sci('jobs')",
@@ -95,6 +96,24 @@ def test_columns_of_base_runs_answer_the_same(out: Path, base: Path, view: str) 
         for one, other in zip(whole[name], computed[name], strict=True):
             assert (one is None) == (other is None)
             assert one is None or other == pytest.approx(one, rel=1e-9, abs=1e-12, nan_ok=True)
+
+
+@pytest.mark.parametrize(
+    ("table", "tables"), [(t, asked) for t in ("need.job", "repartition.server") for asked in ("all", "core", t)]
+)
+def test_left_out_columns_are_computed_whatever_tables_are_asked_for(
+    out: Path, tmp_path: Path, table: str, tables: str
+) -> None:
+    columns = ", ".join(OUTPUTS[table].columns)
+    stored, computed = (
+        ask(o, f"SELECT {columns} FROM {table} ORDER BY ALL")
+        for o in (out, publish(tmp_path, columns="base", tables=tables))
+    )
+    assert len(stored) > 0
+    numbers = [c for c, t in stored.schema.items() if t.is_float()]
+    assert stored.drop(numbers).equals(computed.drop(numbers), null_equal=True)
+    for name in numbers:
+        assert computed[name].to_list() == pytest.approx(stored[name].to_list(), rel=1e-12, abs=1e-300, nan_ok=True)
 
 
 SAME_SUMS = [
