@@ -53,8 +53,8 @@ def write(
                     writer.write_table(rows_of_file, row_group_size=ROW_GROUP_ROWS)
                 rows += len(part)
             if writer is None:
-                writer = _writer(opened, table.key, readable, enumerated(table.empty()))
-                writer.write_table(writer.schema.empty_table())
+                writer = pq.ParquetWriter(opened, readable, compression="zstd", store_schema=False)
+                writer.write_table(readable.empty_table())
             writer.add_key_value_metadata(_metadata(table, readable))
         finally:
             if writer is not None:
@@ -126,7 +126,7 @@ def _encoding(values: pl.Series) -> str:
     full = values.drop_nulls() if values.null_count() else values
     sample = full.to_numpy()[:: max(len(full) // SAMPLE, 1)]
     short = not np.any(sample.view(np.int64) & 0xFFFFFFFF)  # as whole numbers and halves are: their bytes compress best
-    few = len(np.unique(sample)) < len(sample) / 2
+    few = len(set(sample.tolist())) < len(sample) / 2
     return "DICTIONARY" if few and not short else "BYTE_STREAM_SPLIT"
 
 
