@@ -5,7 +5,7 @@ its rows, empty cells, numbers that are not finite, and sums. Sums per hour are 
 read instead: `checks` has the SQL for both.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from math import isfinite
@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.parquet import enumerated
-from pipeline.series import MICROSECONDS, Floats, Ints, flat, from_rows, short, summed_at
+from pipeline.series import MICROSECONDS, Floats, Ints, column, flat, from_rows, short, summed_at
 from pipeline.tables import Table
 from pipeline.whole_files import appearing
 
@@ -121,10 +121,16 @@ class Hourly:
 
 @dataclass(frozen=True)
 class Noted:
-    """Notes of some rows: one row per stretch, and the sums per hour."""
+    """Notes of some rows: what names each stretch, its numbers by their names, and the sums per hour."""
 
-    stretches: pl.DataFrame
+    heads: pl.DataFrame
+    numbers: Mapping[str, Floats | Ints]
     hours: Hourly | None
+
+    @property
+    def stretches(self) -> pl.DataFrame:
+        """One row per stretch."""
+        return self.heads.with_columns(column(name, values) for name, values in self.numbers.items())
 
 
 class Notes:
@@ -142,8 +148,9 @@ class Notes:
         """Leave the notes under ROOT/tally, each file in one step."""
         if not self._noted:
             return
-        stretches = pl.concat([n.stretches for n in self._noted])
-        _write(stretches, noted_file(root, SERIES, self.table.name, file))
+        heads = pl.concat([n.heads for n in self._noted])
+        numbers = {n: np.concatenate([one.numbers[n] for one in self._noted]) for n in self._noted[0].numbers}
+        _write(Noted(heads, numbers, None).stretches, noted_file(root, SERIES, self.table.name, file))
         hours = [n.hours for n in self._noted if n.hours is not None]
         if hours:
             _write(by_hour(hours, self.table), noted_file(root, HOURS, self.table.name, file))
@@ -158,10 +165,10 @@ def by_hour(parts: list[Hourly], table: Table) -> pl.DataFrame:
     groups, at = _laid(every.select(by), every["start"].to_numpy(), lengths)
     hours, size = groups["hours"].to_numpy(), int(groups["hours"].sum())
     index = np.arange(size) + np.repeat(groups["start"].to_numpy() - (np.cumsum(hours) - hours), hours)
-    rows = enumerated(groups.select(by))[np.repeat(np.arange(len(groups)), hours)].with_columns(
-        pl.Series("hour", index * MICROSECONDS).cast(pl.Datetime("us", "UTC")),
+    rows = enumerated(groups.select(by))[column("", np.repeat(np.arange(len(groups)), hours))].with_columns(
+        column("hour", index * MICROSECONDS).cast(pl.Datetime("us", "UTC")),
         *(
-            pl.Series(n, summed_at(np.concatenate([p.sums[n] for p in parts]), ends - lengths, ends, at, size))
+            column(n, summed_at(np.concatenate([p.sums[n] for p in parts]), ends - lengths, ends, at, size))
             for n in parts[0].sums
         ),
     )
@@ -201,34 +208,31 @@ def noted(rows: pl.DataFrame, table: Table, stored: list[str]) -> Noted:
     keys = series_key(table)
     hours = rows["hour"].to_physical().to_numpy()
     at = _stretches(rows.select(keys), hours)
-    heads = pl.DataFrame([rows[k][at.firsts].cast(pl.String) for k in keys])
+    heads = rows.select(keys)[column("", at.firsts)].cast(pl.String)
     series_sums = SERIES_SUMS.get(table.name, ())
     summed = dict(_series_sums(rows, series_sums, hours, at))
     finite = {s.of for s in series_sums if s == Sum(s.name, s.of) and isfinite(summed[s.name].sum())}
     numbers = [c for c in stored if table.columns[c].dtype == pl.Float64]
-    stretches = pl.DataFrame(
-        [
-            *heads.get_columns(),
-            pl.Series("first_hour", at.start),
-            pl.Series("last_hour", at.last),
-            pl.Series("rows", at.lengths),
-            *(_counted(_empty(rows[c]), f"empty {c}", at.firsts) for c in stored),
-            *(_counted(None if c in finite else _wild(rows[c]), f"not finite {c}", at.firsts) for c in numbers),
-            *(pl.Series(name, values) for name, values in summed.items()),
-        ]
-    )
+    stretches: dict[str, Floats | Ints] = {
+        "first_hour": at.start,
+        "last_hour": at.last,
+        "rows": at.lengths,
+        **{f"empty {c}": _counted(_empty(rows[c]), at.firsts) for c in stored},
+        **{f"not finite {c}": _counted(None if c in finite else _wild(rows[c]), at.firsts) for c in numbers},
+        **summed,
+    }
     if table.name not in HOUR_SUMS:
-        return Noted(stretches, None)
+        return Noted(heads, stretches, None)
     by, sums = HOUR_SUMS[table.name]
     summands = {one.name: _values(rows, one) for one in sums}
     if at.hourly:
-        return Noted(stretches, _hour_sums(heads.select(by), at, summands))
+        return Noted(heads, stretches, _hour_sums(heads.select(by), at, summands))
     counted = rows.select(pl.col(*by).cast(pl.String), "hour", pl.lit(1.0).alias(ROWS)).with_columns(
-        pl.Series(name, values) for name, values in summands.items()
+        column(name, values) for name, values in summands.items()
     )
     series = from_rows(counted.lazy().group_by(*by, "hour").sum(), by, [ROWS, *summands]).collect()
     groups = series.select(*by, "start", hours=pl.col(ROWS).list.len().cast(pl.Int64))
-    return Noted(stretches, Hourly(groups, {n: flat(series[n])[0] for n in (ROWS, *summands)}))
+    return Noted(heads, stretches, Hourly(groups, {n: flat(series[n])[0] for n in (ROWS, *summands)}))
 
 
 def _hour_sums(by: pl.DataFrame, at: Stretches, summands: dict[str, Floats]) -> Hourly:
@@ -255,7 +259,7 @@ def _laid(by: pl.DataFrame, start: Ints, lengths: Ints) -> tuple[pl.DataFrame, I
     np.minimum.at(low, group, start)
     np.maximum.at(high, group, start + lengths)
     hours = high - low
-    groups = names.with_columns(pl.Series("start", low), pl.Series("hours", hours))
+    groups = names.with_columns(column("start", low), column("hours", hours))
     return groups, (np.cumsum(hours) - hours)[group] + start - low[group]
 
 
@@ -263,10 +267,17 @@ def _stretches(keys: pl.DataFrame, hours: Ints) -> Stretches:
     """The stretches of rows with these keys and hours (in microseconds)."""
     leaps = np.flatnonzero(hours[1:] - hours[:-1] != MICROSECONDS) + 1
     back = leaps[hours[leaps] <= hours[leaps - 1]]
-    firsts = np.unique(np.concatenate([[0], back, *(_changes(k.to_physical()) for k in keys)])).astype(np.int64)
+    firsts = _distinct(np.concatenate([[0], back, *(_changes(k.to_physical()) for k in keys)]).astype(np.int64))
     ends = np.append(firsts[1:], len(hours))
     whole = bool(np.isin(leaps, firsts, assume_unique=True).all())
     return Stretches(firsts, ends, hours[firsts] // MICROSECONDS, hours[ends - 1] // MICROSECONDS, whole)
+
+
+def _distinct(values: Ints) -> Ints:
+    """The values in order, each once; `np.unique` loads numpy.ma, as `pl.Series` does."""
+    ordered = np.sort(values)
+    first: Ints = ordered[np.append(True, ordered[1:] != ordered[:-1])]
+    return first
 
 
 def _changes(codes: pl.Series) -> Ints:
@@ -286,11 +297,11 @@ def _wild(values: pl.Series) -> pl.Series | None:
     return None if finite.all() else ~finite
 
 
-def _counted(which: pl.Series | None, name: str, firsts: Ints) -> pl.Series:
+def _counted(which: pl.Series | None, firsts: Ints) -> Ints:
     """How often it is so in each stretch; None is never, nulls count as no."""
     if which is None:
-        return pl.Series(name, np.zeros(len(firsts), dtype=np.int64))
-    return pl.Series(name, np.add.reduceat(which.fill_null(False).cast(pl.Int64).to_numpy(), firsts))
+        return np.zeros(len(firsts), dtype=np.int64)
+    return np.add.reduceat(which.fill_null(False).cast(pl.Int64).to_numpy(), firsts)
 
 
 def _series_sums(rows: pl.DataFrame, sums: Iterable[Sum], hours: Ints, at: Stretches) -> Iterator[tuple[str, Floats]]:
