@@ -350,12 +350,21 @@ def kept_for(frame: pl.LazyFrame, values: str, hours: str, into: str) -> pl.Lazy
 
 
 def from_rows(rows: pl.LazyFrame, by: Sequence[str], values: Sequence[str]) -> pl.LazyFrame:
-    """Rows (`by`, `hour`, values) to one series per `by`, from its first row to its last; hours missing in between are zero."""
+    """Rows (`by`, `hour`, values) to one series per `by`, from its first row to its last; hours missing in between are zero.
+
+    Where the rows of each series follow one another hour by hour, as is common, they are taken as they lie.
+    """
     names = rows.collect_schema()
     schema = pl.Schema({**{k: names[k] for k in by}, "start": pl.Int64(), **dict.fromkeys(values, LIST)})
 
     def kernel(f: pl.DataFrame) -> pl.DataFrame:
         f = f.with_columns(index=hour_index(pl.col("hour")))
+        new = f.select(_begins(by).fill_null(True).arg_true()).to_series()
+        heads = f[new].select(*by, start="index")
+        if not heads.select(by).is_duplicated().any():
+            offsets = np.append(new.cast(pl.Int64).to_numpy(), len(f))
+            lists = (as_lists(f[name].cast(pl.Float64).to_numpy(), offsets).alias(name) for name in values)
+            return heads.with_columns(lists).sort(by)
         groups = f.group_by(by).agg(start=pl.col("index").min(), end=pl.col("index").max() + 1).sort(by)
         groups = groups.with_columns(
             offset=(pl.col("end") - pl.col("start")).cum_sum() - (pl.col("end") - pl.col("start"))
@@ -374,14 +383,17 @@ def from_rows(rows: pl.LazyFrame, by: Sequence[str], values: Sequence[str]) -> p
     return applied(rows, kernel, schema)
 
 
+def _begins(by: Sequence[str]) -> pl.Expr:
+    """Whether a row is of another series than the one before, or not of its next hour (`index`); none for the first row."""
+    changed = (pl.col(k).ne_missing(pl.col(k).shift(1)) for k in by)
+    return pl.any_horizontal(*changed, pl.col("index") != pl.col("index").shift(1) + 1)
+
+
 def stretches(rows: pl.LazyFrame, by: Sequence[str], values: Sequence[str]) -> pl.LazyFrame:
     """Rows (`by`, `hour`, values) to one series per `by` and unbroken stretch of hours: for what is seldom there, as users of a cluster."""
     index = hour_index(pl.col("hour"))
     ordered = rows.select(*by, *values, index=index).sort(*by, "index")
-    new = pl.any_horizontal(
-        *(pl.col(k).ne_missing(pl.col(k).shift(1)) for k in by), pl.col("index") != pl.col("index").shift(1) + 1
-    )
-    numbered = ordered.with_columns(stretch=new.fill_null(True).cum_sum())
+    numbered = ordered.with_columns(stretch=_begins(by).fill_null(True).cum_sum())
     grouped = numbered.group_by("stretch", maintain_order=True).agg(
         *(pl.col(k).first() for k in by), pl.col("index").first().alias("start"), *values
     )

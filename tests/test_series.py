@@ -167,6 +167,35 @@ def test_rows_become_one_series_from_the_first_to_the_last():
     )
 
 
+def test_rows_that_lie_as_series_are_taken_as_they_lie():
+    rows = frame("| job_id | hour | x |\n| b | 00:00 | 7 |\n| b | 01:00 | 8 |\n| a | 01:00 | 1 |\n| a | 02:00 | 0 |")
+    assert_table(
+        series.from_rows(rows, ["job_id"], ["x"]),
+        "| job_id | start | x |\n| a | 01:00 | [1, 0] |\n| b | 00:00 | [7, 8] |",
+    )
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    keys=st.lists(st.tuples(st.sampled_from(["a", "b", None]), st.integers(0, 5)), unique=True, max_size=12),
+    ordered=st.booleans(),
+)
+def test_rows_become_the_same_series_in_whatever_order_they_come(
+    keys: list[tuple[str | None, int]], ordered: bool
+) -> None:
+    keys = sorted(keys, key=lambda k: (k[0] or "", k[1])) if ordered else keys
+    rows = pl.LazyFrame(
+        [(job, hour, float(n)) for n, (job, hour) in enumerate(keys, 1)],
+        schema={"job_id": pl.String, "hour": pl.Int64, "x": pl.Float64},
+        orient="row",
+    ).with_columns(series.hour_of(pl.col("hour")))
+    value = {key: float(n) for n, key in enumerate(keys, 1)}
+    made = series.from_rows(rows, ["job_id"], ["x"]).collect()
+    of = {job: [h for j, h in keys if j == job] for job, _ in keys}
+    wanted = [(j, min(of[j]), [value.get((j, h), 0.0) for h in range(min(of[j]), max(of[j]) + 1)]) for j in of]
+    assert made.rows() == sorted(wanted, key=lambda row: row[0] or "")
+
+
 LAID = ["x", "y", "z"]
 
 
