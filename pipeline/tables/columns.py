@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import dataframely as dy
@@ -102,8 +103,17 @@ def flag(description: str, *, default: object = None) -> dy.Bool:
     return dy.Bool(nullable=default is None, description=description, metadata=_meta(None, default))
 
 
+_EARLIEST, _LATEST = (int(datetime(year, 1, 1, tzinfo=UTC).timestamp()) for year in (EARLIEST_YEAR, LATEST_YEAR))
+_MICROSECONDS = 1_000_000
+
+
 def _believable(c: pl.Expr) -> pl.Expr:
-    return c.dt.year().is_between(EARLIEST_YEAR, LATEST_YEAR, closed="left")
+    """In numbers: the calendar of every row takes ten times as long."""
+    return c.dt.timestamp("us").is_between(_EARLIEST * _MICROSECONDS, _LATEST * _MICROSECONDS, closed="left")
+
+
+def _full_hour(c: pl.Expr) -> pl.Expr:
+    return c.dt.timestamp("us") % (3600 * _MICROSECONDS) == 0
 
 
 def hour(description: str, *, key: bool = True, wall_clock: bool = False) -> dy.Datetime:
@@ -112,7 +122,7 @@ def hour(description: str, *, key: bool = True, wall_clock: bool = False) -> dy.
         primary_key=key,
         time_unit="us",
         time_zone=None if wall_clock else "UTC",
-        check={"full_hour": lambda c: c == c.dt.truncate("1h"), "believable_date": _believable},
+        check={"full_hour": _full_hour, "believable_date": _believable},
         description=description,
         metadata=_meta(None, REQUIRED, wall_clock=wall_clock),
     )
