@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -269,6 +270,8 @@ AT_ONCE_ROWS = 100_000_000
 """With more rows than these, checks are asked one by one: each keeps all cores busy, and needs the memory."""
 
 
+SIDE_BY_SIDE_ROWS = 2_000_000
+"""Tables with more rows than these are not laid beside each other: one of the two is held in memory meanwhile."""
 CHECK_MEMORY = "256MB"
 """What the checks of most runs take; tables that do not fit lie on the disk for a while. More only where a query cannot do with it."""
 
@@ -288,7 +291,9 @@ def _failing_checks(staged: Path, settings: Settings) -> dict[str, Failure]:
     totals: dict[str, Callable[[checks.Number], str]] = {}
     for check in asked:
         totals |= checks.tallied(staged, tables, check)
-    many = sum(stored.rows for stored in tables.values()) > AT_ONCE_ROWS
+    rows = {name: stored.rows for name, stored in tables.items()}
+    many = sum(rows.values()) > AT_ONCE_ROWS
+    few = frozenset(name for name, count in rows.items() if count <= SIDE_BY_SIDE_ROWS)
     cores = settings.workers or os.cpu_count() or 1
     at_once = 1 if many else min(cores, MOST_AT_ONCE)
     read = views.READ_BY_VIEWS.union(*(c.reads for c in asked))
@@ -297,7 +302,7 @@ def _failing_checks(staged: Path, settings: Settings) -> dict[str, Failure]:
         con.execute(f"SET threads = {cores // at_once}")
         con.execute("CREATE SCHEMA totals; CREATE SCHEMA hours")
         _each(con, at_once, _make, totals.items())
-        found = _each(con, at_once, culprits, asked)
+        found = _each(con, at_once, partial(culprits, few=few), asked)
     return {c.name: Failure(c.promise, rows) for c, rows in zip(asked, found, strict=True) if rows}
 
 
@@ -340,8 +345,13 @@ def _number(con: duckdb.DuckDBPyConnection, sql: str) -> int:
     return int(con.execute(sql).fetchall()[0][0])
 
 
-def culprits(con: duckdb.DuckDBPyConnection, check: checks.Check) -> list[dict[str, Any]]:
-    """The first rows that a check finds."""
+def culprits(
+    con: duckdb.DuckDBPyConnection, check: checks.Check, few: frozenset[str] = frozenset()
+) -> list[dict[str, Any]]:
+    """The first rows that a check finds; tables of a `few` rows may be laid beside each other first."""
+    quick = check.side_by_side()
+    if quick is not None and quick[0] in few and not _number(con, f"SELECT count(*) FROM ({quick[1]} LIMIT 1)"):
+        return []
     first = f"FROM ({check.sql}) LIMIT {FIRST_CULPRITS}"
     if not _number(con, f"SELECT count(*) FROM ({first})"):  # a relation is planned twice, and mostly there are none
         return []

@@ -3,9 +3,13 @@
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import duckdb
 import polars as pl
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from polars import col
 
 from pipeline import catalog, checks, views
@@ -193,6 +197,79 @@ def test_checks_of_absent_tables_do_not_run(out: Path) -> None:
     assert not run & {"every_gram_is_attributed_once", "occurrences_reach_the_jobs", "single_keys.need.run"}
     for check in checks.applying(tables, Settings(tables="core")):
         assert check.tables <= Settings(tables="core").wanted
+
+
+BY_HOUR = {
+    "energy_follows_the_instances",
+    "instances_carry_the_need",
+    "server_need_is_the_sum_of_its_jobs",
+    "storage_need_is_the_sum_of_its_jobs",
+}
+
+
+def test_checks_of_two_tables_by_the_hour_can_be_asked_side_by_side() -> None:
+    assert {c.name for c in checks.written() if c.side_by_side() is not None} == BY_HOUR
+
+
+class Recorded:
+    """A connection that remembers what it was asked."""
+
+    def __init__(self, con: duckdb.DuckDBPyConnection) -> None:
+        self.con, self.asked = con, list[str]()
+
+    def execute(self, sql: str) -> duckdb.DuckDBPyConnection:
+        self.asked.append(sql)
+        return self.con.execute(sql)
+
+    def sql(self, sql: str) -> duckdb.DuckDBPyRelation:
+        self.asked.append(sql)
+        return self.con.sql(sql)
+
+
+@pytest.mark.parametrize(("few", "laid"), [({"energy.server"}, True), ({"instances.server"}, False)])
+def test_only_tables_of_few_rows_are_laid_side_by_side_and_then_not_joined(
+    out: Path, few: set[str], laid: bool
+) -> None:
+    check = next(c for c in checks.written() if c.name == "energy_follows_the_instances")
+    con: Any = Recorded(catalog.connect(catalog.run_directory(out)))
+    assert catalog.culprits(con, check, frozenset(few)) == []
+    assert ["POSITIONAL JOIN" in sql for sql in con.asked] == [laid]
+
+
+@pytest.mark.parametrize("table", ["need.server", "instances.server", "energy.server"])
+def test_rows_in_another_order_raise_no_alarm(out: Path, tmp_path: Path, table: str) -> None:
+    shuffled = copied(out, tmp_path, table, lambda f: f.sample(fraction=1, shuffle=True, seed=1))
+    assert failing(shuffled) == set()
+
+
+KEYS = st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 2)), unique=True, max_size=6)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    one=KEYS, other=KEYS, same=st.booleans(), of=st.sets(st.sampled_from("ab")), wrong=st.integers(0, 6),
+    word=st.sampled_from(["JOIN", "FULL JOIN", "LEFT JOIN"]), dimension=st.sampled_from(["JOIN", "LEFT JOIN", ""]),
+)  # fmt: skip
+def test_side_by_side_nothing_is_overlooked(
+    one: list[tuple[str, int]], other: list[tuple[str, int]], same: bool, of: set[str], wrong: int, word: str, dimension: str
+) -> None:  # fmt: skip
+    rows = {"x": one, "y": one if same else other}
+    con = duckdb.connect()
+    con.execute("CREATE SCHEMA t; CREATE TABLE t.of (id VARCHAR, z INTEGER)")
+    for name in sorted(of):
+        con.execute("INSERT INTO t.of VALUES (?, 1)", [name])
+    for column, keys in rows.items():
+        con.execute(f"CREATE TABLE t.of_{column} (id VARCHAR, hour INTEGER, {column} INTEGER)")
+        for n, key in enumerate(keys):
+            con.execute(f"INSERT INTO t.of_{column} VALUES (?, ?, ?)", [*key, 5 if column == "x" and n == wrong else 1])
+    joined = f" {dimension} t.of USING (id)" if dimension else ""
+    sql = f"SELECT id, hour FROM t.of_x AS a {word} t.of_y AS b USING (id, hour){joined} WHERE coalesce(x, 0) <> coalesce(y, 0)"
+    quick = checks.Check("", "", frozenset(), sql).side_by_side()
+    assert quick is not None
+    found, looked = (con.execute(f"SELECT count(*) FROM ({q})").fetchall()[0][0] for q in (sql, quick[1]))
+    assert looked > 0 or found == 0
+    if same and of == {"a", "b"} and wrong >= len(one):
+        assert looked == 0
 
 
 def test_every_check_names_the_tables_it_reads() -> None:
