@@ -224,7 +224,8 @@ def _root(
     debug: Debug = False,
 ) -> None:
     """Options that stand before the command."""
-    gc.enable()  # a command is about to begin
+    gc.freeze()  # what is loaded by now stays
+    gc.enable()
 
 
 # ---------------------------------------------------------------- commands: run, publish, check
