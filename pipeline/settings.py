@@ -14,12 +14,12 @@ LEFT_OUT = {
     "need.job": ("data_transferred", "data_stored", "compute_need", "ram_need"),
     "repartition.server": ("weight", "weight_sum"),
 }
-"""Columns that `columns = base` leaves out of the files, because the views compute them,"""
+"""Columns that `columns = base` leaves out of the files: the views compute them."""
 COMPUTED_FROM = {
     "need.job": frozenset({"need.run"}),
     "repartition.server": frozenset({"need.server", "need.service", "instances.server"}),
 }
-"""from these tables, which are therefore made along (and from derived.*, which always are)."""
+"""What the views compute those columns from, beside derived.*; made along, whether asked for or not."""
 _BYTES = {"MB": 10**6, "GB": 10**9, "MIB": 2**20, "GIB": 2**30}
 SMALLEST_MEMORY = 200e6
 

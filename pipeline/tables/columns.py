@@ -108,7 +108,7 @@ _MICROSECONDS = 1_000_000
 
 
 def _believable(c: pl.Expr) -> pl.Expr:
-    """In numbers: the calendar of every row takes ten times as long."""
+    """Compared as numbers: the calendar of every row takes ten times as long."""
     return c.dt.timestamp("us").is_between(_EARLIEST * _MICROSECONDS, _LATEST * _MICROSECONDS, closed="left")
 
 
