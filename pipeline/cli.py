@@ -224,8 +224,7 @@ def _root(
     debug: Debug = False,
 ) -> None:
     """Options that stand before the command."""
-    gc.freeze()  # what is loaded by now stays
-    gc.enable()
+    collect_again()
 
 
 # ---------------------------------------------------------------- commands: run, publish, check
@@ -728,9 +727,6 @@ def compute(
             settings = settings_of(model, flags)
             from pipeline.objects import run as run_pipeline
             from pipeline.run import How
-
-            if "duckdb" not in sys.modules:  # which complains of leaks where it is not collected
-                gc.freeze()  # what is loaded by now stays: the collector need not go through it again, least of all at the end
         report = run_pipeline(model, out, settings, progress, How(**how, crew=crew))
     if not quiet:
         print_run(report, out, time.monotonic() - began)
@@ -743,7 +739,14 @@ def uncollected() -> Iterator[None]:
     try:
         yield
     finally:
-        gc.enable()
+        collect_again()
+
+
+def collect_again() -> None:
+    """Let the collector work from here on, but not go through what is loaded by now, which stays."""
+    if "duckdb" not in sys.modules:  # which complains of leaks where it is not collected
+        gc.freeze()
+    gc.enable()
 
 
 def early_workers(model: Path, out: Path, flags: dict[str, Any], how: dict[str, Any]) -> int:

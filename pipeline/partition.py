@@ -29,12 +29,16 @@ Write = Callable[[str, Rows, str], None]
 SLICE_ROWS = ROW_GROUP_ROWS
 """Rows exploded at once when series are written."""
 
+LEFT_OUT = {"need.job": job.NEEDS, "repartition.server": ["weight", "weight_sum"]}
+"""Columns that `columns = base` leaves out of the files: the views compute them."""
+
 RUN_NEEDS = ["avg_occurrences", "compute_need", "ram_need"]
 
 
 def columns_of(table: str, settings: Settings) -> list[str]:
     """The columns of a table that a run writes."""
-    return [c for c in OUTPUTS[table].columns if c not in settings.left_out(table)]
+    left_out = LEFT_OUT.get(table, []) if settings.columns == "base" else []
+    return [c for c in OUTPUTS[table].columns if c not in left_out]
 
 
 def columns_made(table: str, settings: Settings) -> list[str]:

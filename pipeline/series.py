@@ -359,7 +359,7 @@ def from_rows(rows: pl.LazyFrame, by: Sequence[str], values: Sequence[str]) -> p
 
     def kernel(f: pl.DataFrame) -> pl.DataFrame:
         f = f.with_columns(index=hour_index(pl.col("hour")))
-        new = f.select(_begins(by).fill_null(True).arg_true()).to_series()
+        new = f.select(_begins(by).arg_true()).to_series()
         heads = f[new].select(*by, start="index")
         if not heads.select(by).is_duplicated().any():
             offsets = np.append(new.cast(pl.Int64).to_numpy(), len(f))
@@ -384,16 +384,16 @@ def from_rows(rows: pl.LazyFrame, by: Sequence[str], values: Sequence[str]) -> p
 
 
 def _begins(by: Sequence[str]) -> pl.Expr:
-    """Whether a row is of another series than the one before, or not of its next hour (`index`); none for the first row."""
+    """Whether a row is of another series than the one before, or not of its next hour (`index`); so is the first."""
     changed = (pl.col(k).ne_missing(pl.col(k).shift(1)) for k in by)
-    return pl.any_horizontal(*changed, pl.col("index") != pl.col("index").shift(1) + 1)
+    return pl.any_horizontal(*changed, pl.col("index") != pl.col("index").shift(1) + 1).fill_null(True)
 
 
 def stretches(rows: pl.LazyFrame, by: Sequence[str], values: Sequence[str]) -> pl.LazyFrame:
     """Rows (`by`, `hour`, values) to one series per `by` and unbroken stretch of hours: for what is seldom there, as users of a cluster."""
     index = hour_index(pl.col("hour"))
     ordered = rows.select(*by, *values, index=index).sort(*by, "index")
-    numbered = ordered.with_columns(stretch=_begins(by).fill_null(True).cum_sum())
+    numbered = ordered.with_columns(stretch=_begins(by).cum_sum())
     grouped = numbered.group_by("stretch", maintain_order=True).agg(
         *(pl.col(k).first() for k in by), pl.col("index").first().alias("start"), *values
     )

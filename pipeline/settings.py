@@ -10,16 +10,11 @@ FILE_NAME = "wattrow.toml"
 CORE_TABLES = (
     "need.job", "need.server", "need.service", "instances.capacity", "instances.server", "energy.server", "repartition.server",
 )  # fmt: skip
-LEFT_OUT = {
-    "need.job": ("data_transferred", "data_stored", "compute_need", "ram_need"),
-    "repartition.server": ("weight", "weight_sum"),
-}
-"""Columns that `columns = base` leaves out of the files: the views compute them."""
 COMPUTED_FROM = {
     "need.job": frozenset({"need.run"}),
     "repartition.server": frozenset({"need.server", "need.service", "instances.server"}),
 }
-"""What the views compute those columns from, beside derived.*; made along, whether asked for or not."""
+"""What views compute the columns from that `columns = base` leaves out, beside derived.*; made along, whether asked for or not."""
 _BYTES = {"MB": 10**6, "GB": 10**9, "MIB": 2**20, "GIB": 2**30}
 SMALLEST_MEMORY = 200e6
 
@@ -42,10 +37,6 @@ class Settings:
         chosen = chosen_tables(self.tables)
         read = [COMPUTED_FROM[t] for t in chosen & COMPUTED_FROM.keys()] if self.columns == "base" else []
         return chosen.union(*read)
-
-    def left_out(self, table: str) -> tuple[str, ...]:
-        """The columns of a table that are not written."""
-        return LEFT_OUT.get(table, ()) if self.columns == "base" else ()
 
     def as_dict(self) -> dict[str, Any]:
         """The settings by name."""
