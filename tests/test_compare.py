@@ -2,7 +2,10 @@
 
 import copy
 import json
+from types import SimpleNamespace
+from typing import Any
 
+import polars as pl
 import pytest
 
 from pipeline import compare, report
@@ -55,6 +58,15 @@ def test_the_largest_difference_comes_first_and_new_things_start_at_none(found):
     assert mail.a == 0
     assert mail.b > 0
     assert {p.name for p in found.largest["patterns"]} == {"visitors", "writers"}
+
+
+def test_the_last_bit_of_sums_does_not_decide_who_is_named_first(monkeypatch):
+    monkeypatch.setattr(compare, "labels_in_both", lambda a, b, kind, ids: {i: i for i in ids})
+    run: Any = SimpleNamespace(run=None)
+    before = pl.DataFrame({"id": ["invoice", "search"], "kg": [0.3, 0.0]})
+    after = pl.DataFrame({"id": ["invoice", "search"], "kg": [0.0, 0.1 + 0.2]})
+    assert 0.1 + 0.2 > 0.3
+    assert [p.name for p in compare.largest(run, run, before, after, "job")] == ["invoice", "search"]
 
 
 def test_inputs_that_changed_are_named_to_the_cell(found):
