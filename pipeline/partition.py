@@ -9,7 +9,7 @@ from polars import col
 
 from pipeline import tally
 from pipeline.errors import InputError
-from pipeline.parquet import ROW_GROUP_ROWS, enumerated
+from pipeline.parquet import SLICE_ROWS, enumerated
 from pipeline.plan import Partition
 from pipeline.series import hour_of, stretches
 from pipeline.settings import Settings
@@ -25,9 +25,6 @@ from pipeline.violations import stacked, violation
 
 Write = Callable[[str, Rows, str], None]
 """Writes rows of a table; the last argument tells the files of one table apart."""
-
-SLICE_ROWS = ROW_GROUP_ROWS
-"""Rows exploded at once when series are written."""
 
 LEFT_OUT = {"need.job": job.NEEDS, "repartition.server": ["weight", "weight_sum"]}
 """Columns that `columns = base` leaves out of the files: the views compute them."""

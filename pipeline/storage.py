@@ -48,7 +48,7 @@ def write_rows(root: Path, table: Table, rows: Rows, file: str, columns: list[st
         return parquet.write(target, table, names, (_typed(f, table, names) for f in frames))
     notes = tally.Notes(table, names)
     read = list(dict.fromkeys([*names, *tally.columns_read(table)]))
-    parts = (part for f in frames for part in _typed(f, table, read).iter_slices(parquet.ROW_GROUP_ROWS))
+    parts = (part for f in frames for part in _typed(f, table, read).iter_slices(parquet.SLICE_ROWS))
     written = parquet.write(target, table, names, parts, notes.take)
     notes.write(root, file)
     return written
