@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import duckdb
 
 from pipeline import checks, storage, views
-from pipeline.errors import CheckFailed, InputError
-from pipeline.rendering import printable, render
+from pipeline.errors import InputError
+from pipeline.rendering import render
 from pipeline.settings import Settings, memory_bytes
 
 if TYPE_CHECKING:
@@ -27,9 +27,8 @@ if TYPE_CHECKING:
 One = TypeVar("One")
 Answer = TypeVar("Answer")
 
-__all__ = ["connect", "failing_checks", "query", "refuse_failures", "render", "run_directory", "write_views"]
+__all__ = ["connect", "failing_checks", "query", "render", "run_directory"]
 
-VIEWS_FILE = "views.sql"
 READING = (
     "SELECT",
     "MULTI",
@@ -90,6 +89,11 @@ def connect(
     if not allow_files:
         _lock(con, root)
     return con
+
+
+def warm_up() -> None:
+    """Open a connection and close it: the first of a process takes twice as long as the next one."""
+    duckdb.connect(":memory:").close()
 
 
 def _grain(root: Path, settings: Settings | None) -> str:
@@ -213,54 +217,7 @@ def one_line(error: Exception) -> str:
     return f"SQL: {told} (line {place[1]})" if place else f"SQL: {told}"
 
 
-# ---------------------------------------------------------------- the script for plain duckdb
-
-
-def write_views(staged: Path) -> None:
-    """Write views.sql into the run: all views for a plain `duckdb -init`, from OUT/current, OUT or the folder above it."""
-    tables = views.stored_in(staged)
-    statements = [
-        "SET TimeZone = 'UTC'",
-        _root_variable(staged),
-        *views.base_views(tables, movable=True),
-        *views.setting_macros(_grain(staged, None)),
-        *views.library_statements(),
-        *views.base_comments(tables),
-        *views.library_comments(),
-    ]
-    head = (
-        "-- Views over this run for the duckdb command line (1.5 or later): duckdb -init OUT/current/views.sql\n"
-        "-- Works from OUT/current, from OUT, from the folder above OUT, and on this machine from anywhere; elsewhere say first\n"
-        "-- where the run lies: duckdb -cmd \"SET VARIABLE root = '/path/to/OUT/current'\" -init ...\n"
-    )
-    (staged / VIEWS_FILE).write_text(head + views.script(statements), encoding="utf-8")
-
-
-def _no_pattern(path: str) -> str:
-    """The path with the characters that a pattern would read in brackets."""
-    return re.sub(r"([*?\[])", r"[\1]", path)
-
-
-def _root_variable(staged: Path) -> str:
-    """Set `root` to the first place where this run is found from the working directory."""
-    out, run = staged.resolve().parent.parent, f"{storage.RUNS}/{_of_run(staged)['run_id']}"
-    places = [str(out / run), f"{out.name}/{run}", run]
-    found = [
-        f"WHEN (SELECT count(*) FROM glob({views.literal(place + '/instances/capacity/*.parquet')})) > 0 THEN {views.literal(place)}"
-        for place in map(_no_pattern, places)
-    ]
-    return f"SET VARIABLE root = coalesce(getvariable('root'), CASE {' '.join(found)} ELSE '.' END)"
-
-
 # ---------------------------------------------------------------- checks
-
-
-@dataclass(frozen=True)
-class Failure:
-    """An invariant that does not hold: the promise, and the first rows that break it."""
-
-    promise: str
-    culprits: list[dict[str, Any]]
 
 
 FIRST_CULPRITS = 5
@@ -276,7 +233,7 @@ CHECK_MEMORY = "256MB"
 """What the checks of most runs take; tables that do not fit lie on the disk for a while. More only where a query cannot do with it."""
 
 
-def failing_checks(staged: Path, settings: Settings) -> dict[str, Failure]:
+def failing_checks(staged: Path, settings: Settings) -> dict[str, checks.Failure]:
     """The checks of sql/checks (and those the dictionary implies) that do not hold, by name; only those whose tables were asked for."""
     frugal = min(CHECK_MEMORY, settings.memory, key=memory_bytes)
     try:
@@ -285,7 +242,7 @@ def failing_checks(staged: Path, settings: Settings) -> dict[str, Failure]:
         return _failing_checks(staged, settings)
 
 
-def _failing_checks(staged: Path, settings: Settings) -> dict[str, Failure]:
+def _failing_checks(staged: Path, settings: Settings) -> dict[str, checks.Failure]:
     tables = views.stored_in(staged)
     asked = list(checks.applying(tables, settings))
     totals: dict[str, Callable[[checks.Number], str]] = {}
@@ -303,7 +260,7 @@ def _failing_checks(staged: Path, settings: Settings) -> dict[str, Failure]:
         con.execute("CREATE SCHEMA totals; CREATE SCHEMA hours")
         _each(con, at_once, _make, totals.items())
         found = _each(con, at_once, partial(culprits, few=few), asked)
-    return {c.name: Failure(c.promise, rows) for c, rows in zip(asked, found, strict=True) if rows}
+    return {c.name: checks.Failure(c.promise, rows) for c, rows in zip(asked, found, strict=True) if rows}
 
 
 def _each(
@@ -356,16 +313,3 @@ def culprits(
     if not _number(con, f"SELECT count(*) FROM ({first})"):  # a relation is planned twice, and mostly there are none
         return []
     return [dict(row) for row in con.sql(first).to_arrow_table().to_pylist()]
-
-
-def refuse_failures(failures: dict[str, Failure]) -> None:
-    """CheckFailed names every broken invariant with its first culprits."""
-    if not failures:
-        return
-    told = []
-    for check, failure in failures.items():
-        culprits = "; ".join(
-            ", ".join(f"{k}={printable(str(v))}" for k, v in row.items() if v is not None) for row in failure.culprits
-        )
-        told.append(f"check {check}: {failure.promise} Not so at: {culprits}")
-    raise CheckFailed("\n".join(told))

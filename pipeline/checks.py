@@ -1,16 +1,18 @@
 """What must hold of a run before it is published: sql/checks/*.sql, and what the dictionary promises of keys, nulls and numbers."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pyarrow.parquet as pq
 
 from pipeline import tally, views
-from pipeline.errors import PipelineError
+from pipeline.errors import CheckFailed, PipelineError
+from pipeline.rendering import printable
 from pipeline.settings import Settings
 
 
@@ -57,6 +59,27 @@ BY_HOUR = re.compile(
 )
 """A check that looks at two tables hour by hour, and maybe at a third that has a row per id."""
 OTHER_CLAUSES = re.compile(r"\b(FROM|GROUP|HAVING|UNION|ORDER|LIMIT)\b")
+
+
+@dataclass(frozen=True)
+class Failure:
+    """An invariant that does not hold: the promise, and the first rows that break it."""
+
+    promise: str
+    culprits: list[dict[str, Any]]
+
+
+def refuse_failures(failures: Mapping[str, Failure]) -> None:
+    """CheckFailed names every broken invariant with its first culprits."""
+    if not failures:
+        return
+    told = []
+    for check, failure in failures.items():
+        culprits = "; ".join(
+            ", ".join(f"{k}={printable(str(v))}" for k, v in row.items() if v is not None) for row in failure.culprits
+        )
+        told.append(f"check {check}: {failure.promise} Not so at: {culprits}")
+    raise CheckFailed("\n".join(told))
 
 
 def read_check(path: Path) -> Check:
@@ -150,7 +173,7 @@ def _noted_twice(by: Iterable[str], series: list[Path]) -> str:
 def total_rows(root: Path, stored: views.Stored, number: Number) -> str:
     """One row per series of an hourly table (per its key without the hour), from notes where there are any.
 
-    rows, distinct hours, empty cells, numbers that are not finite, and the sums of `tally.SERIES_SUMS`.
+    first and last hour (counted from 1970), rows, distinct hours, empty cells, numbers that are not finite, and the sums of `tally.SERIES_SUMS`.
     """
     keys = ", ".join(views.name(k) for k in tally.series_key(stored.table))
     summed = [f"empty {c}" for c in stored.columns] + [f"not finite {c}" for c in _floats(stored)]
@@ -174,7 +197,8 @@ def total_rows(root: Path, stored: views.Stored, number: Number) -> str:
     )
     if number(overlaps):
         return _read_totals(stored, number)
-    return f"SELECT {keys}, sum(rows) AS rows, sum(hours) AS hours, {added} FROM ({stretches}) GROUP BY {keys}"
+    spans = "min(first_hour) AS first_hour, max(last_hour) AS last_hour, sum(rows) AS rows, sum(hours) AS hours"
+    return f"SELECT {keys}, {spans}, {added} FROM ({stretches}) GROUP BY {keys}"
 
 
 def _read_totals(stored: views.Stored, number: Number) -> str:

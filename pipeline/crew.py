@@ -6,6 +6,7 @@ import resource
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -33,11 +34,26 @@ class Worker:
 
     def ask(self, staged: Path, number: int) -> Answer:
         """What it answers to a task, errors included; PipelineError where it died."""
+        return self._answer({"staged": str(staged), "number": number}, f"partition {number}")
+
+    def check(self, staged: Path, settings: dict[str, Any]) -> Answer:
+        """What it finds when it does the checks of a run; PipelineError where it died."""
+        return self._answer({"staged": str(staged), "settings": settings}, "the checks")
+
+    def get_ready(self) -> None:
+        """Have it load what checks take; it does not answer to that."""
+        with suppress(OSError):  # it died: who asks it next is told
+            self._tell({"ready": True})
+
+    def _tell(self, request: dict[str, Any]) -> None:
         assert self.process.stdin is not None
+        self.process.stdin.write(json.dumps(request) + "\n")
+        self.process.stdin.flush()
+
+    def _answer(self, request: dict[str, Any], what: str) -> Answer:
         assert self.process.stdout is not None
         try:
-            self.process.stdin.write(json.dumps([str(staged), number]) + "\n")
-            self.process.stdin.flush()
+            self._tell(request)
             line = self.process.stdout.readline()
         except OSError:
             line = ""
@@ -48,9 +64,7 @@ class Worker:
 
         code = self.process.wait()
         reason = f"signal {-code}" if code < 0 else f"exit code {code}"
-        raise PipelineError(
-            f"the worker at partition {number} died ({reason}; out of memory?); complete partitions are kept"
-        )
+        raise PipelineError(f"the worker at {what} died ({reason}; out of memory?); complete partitions are kept")
 
     def stop(self) -> None:
         """End the process, at once; that the system takes its memory back, some 15 ms, is waited for in a thread."""
@@ -61,8 +75,7 @@ class Worker:
 class Crew:
     """The workers of a run: started as soon as it is known that they are needed, so that they load while the run prepares.
 
-    Within `with`: all of them are stopped at its end, whatever happens. A run does so after its partitions: what workers remember is memory
-    for the checks.
+    Within `with`: all of them are stopped at its end, whatever happens.
     """
 
     def __init__(self) -> None:
@@ -72,14 +85,18 @@ class Crew:
         return self
 
     def __exit__(self, *_: object) -> None:
-        while self.workers:
-            self.workers.pop().stop()
+        self.keep(0)
 
     def hire(self, count: int, *, warm: bool = False) -> list[Worker]:
         """So many workers; those that are missing are started."""
         while len(self.workers) < count:
             self.workers.append(Worker(warm=warm))
         return self.workers[:count]
+
+    def keep(self, count: int) -> None:
+        """Stop all workers but the first so many."""
+        while len(self.workers) > count:
+            self.workers.pop().stop()
 
 
 def likely_workers(model: Path, out: Path, processes: int) -> int:

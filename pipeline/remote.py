@@ -28,7 +28,7 @@ def do(staged: str, number: int, code: str) -> dict[str, Any]:
             "error": f"{here} does not see {staged}: OUT must lie on a shared file system, under the same path for the workers "
             "and this process"
         }
-    return worker.answer(staged, number)
+    return worker.answer({"staged": staged, "number": number})
 
 
 def threads_here() -> int:

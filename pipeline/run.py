@@ -17,7 +17,8 @@ from typing import Any
 import polars as pl
 from polars import col
 
-from pipeline import coverage, dims, engine, identity, limits, objects, plan, storage, tasks
+from pipeline import coverage, dims, engine, identity, limits, objects, plan, script, storage, tasks
+from pipeline.checks import refuse_failures
 from pipeline.crew import Crew
 from pipeline.errors import InputError, PipelineError
 from pipeline.folder import file_hash, find_files, size_of
@@ -33,7 +34,7 @@ from pipeline.stages.repartition.periods import by_grain
 from pipeline.tables import DETAILS, OUTPUTS
 from pipeline.tasks import Done, Task
 from pipeline.upstream import Upstream, least_job_hours, prepare, run_spans
-from pipeline.worker import in_workers
+from pipeline.worker import failing_checks, in_workers
 
 log = logging.getLogger("wattrow")
 
@@ -48,6 +49,9 @@ PARTITIONS_PER_WORKER = 3
 """So that no worker waits long for the last partition."""
 SHARED_PARTITIONS = 64
 """Partitions that a run in shares aims at, on whatever machines its shares are computed."""
+
+CHECKED_BY_WORKER_ROWS = 100_000_000
+"""Runs of more rows than these are checked when all workers are gone: what they remember is memory for the checks."""
 
 
 @dataclass
@@ -82,7 +86,7 @@ class How:
     fresh: bool = False
     """Compute everything, whatever earlier runs left."""
     crew: Crew | None = None
-    """Workers that were started already; they are stopped after the partitions."""
+    """Workers that were started already; they are stopped after the checks."""
 
 
 def run(
@@ -120,25 +124,36 @@ def run(
             compute(staged, up, planned, done, settings, progress, how, crew, sync, rest)
             report.partitions = [done[t.part.number] for t in planned]
             report.timed("partitions", since)
-        since = time.monotonic()
-        files = rest() + [f for d in report.partitions for f in d["files"]]
-        report.rows = settle(staged, files)
-        report.timed("rest", since)
-        since = time.monotonic()
-        from pipeline import catalog  # DuckDB is loaded last, when it is needed
-
-        catalog.refuse_failures(catalog.failing_checks(staged, settings))
-        report.timed("checks", since)
+            since = time.monotonic()
+            files = rest() + [f for d in report.partitions for f in d["files"]]
+            report.rows = settle(staged, files)
+            report.timed("rest", since)
+            since = time.monotonic()
+            intensity = checked(staged, settings, report, crew)
+            report.timed("checks", since)
         report.seconds["total"] = round(time.monotonic() - began, 3)
         report.warnings = model.warnings
         manifest = described(model, settings, report, run_identity, hashes)
         manifest["replaces"] = replaced.name if (replaced := storage.current(out)) else None
-        storage.write_json(staged / "run.json", manifest | {"carbon_intensity": coverage.of_energy(staged)})
-        catalog.write_views(staged)
+        storage.write_json(staged / "run.json", manifest | {"carbon_intensity": intensity})
         storage.tidy(staged)
         report.published = storage.publish(out, staged, report.run_id)
         storage.clean(out, settings.keep_runs)
     return report
+
+
+def checked(staged: Path, settings: Settings, report: Report, crew: Crew) -> dict[str, dict[str, float]]:
+    """CheckFailed where a check does not hold. Meanwhile what no check reads is made: views.sql, and what run.json says of carbon intensity."""
+    crew.keep(1 if sum(report.rows.values()) <= CHECKED_BY_WORKER_ROWS else 0)
+    intensity = cache(partial(coverage.of_energy, staged))
+
+    def meanwhile() -> None:
+        intensity()
+        script.write(staged, report.run_id, settings.attribution_grain)
+        storage.sync_all(staged)
+
+    refuse_failures(failing_checks(staged, settings, crew, meanwhile))
+    return intensity()
 
 
 def nothing_to_do(out: Path, before: dict[str, Any]) -> Report:

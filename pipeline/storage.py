@@ -117,7 +117,7 @@ def _sync(path: Path) -> None:
         os.close(opened)
 
 
-def _sync_all(folder: Path) -> None:
+def sync_all(folder: Path) -> None:
     """Have every file and folder below on the disk, not only on its way there."""
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(_sync, folder.rglob("*")))
@@ -148,7 +148,7 @@ def publish(out: Path, staged: Path, run_id: str) -> Path:
     runs = out / RUNS
     runs.mkdir(exist_ok=True)
     final = runs / run_id
-    _sync_all(staged)
+    sync_all(staged)
     staged.rename(final)
     _sync(runs)
     pointer = out / f".{CURRENT}.{run_id}"

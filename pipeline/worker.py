@@ -1,58 +1,88 @@
-"""A worker process: `python -m pipeline.worker` reads tasks, one line of JSON each (staging folder, number), and answers with one line each.
+"""A worker process: `python -m pipeline.worker` reads requests, one line of JSON each, and answers with one line each.
 
-What asks it is `crew`; `in_workers` shares tasks out between a crew and the process itself.
+What asks it is `crew`; `in_workers` shares tasks out between a crew and the process itself, and `failing_checks` leaves the checks to it.
 """
 
 import io
 import json
+import logging
 import os
 import queue
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
 from pipeline import allocator
+from pipeline.checks import Failure
 from pipeline.crew import WARM, Answer, Crew, Worker
 from pipeline.errors import VIOLATION_SCHEMA, InputError, PipelineError
 from pipeline.settings import Settings
 from pipeline.tasks import Done, OnDone, Task, compute, compute_saved
 from pipeline.upstream import Upstream
 
+log = logging.getLogger("wattrow")
 
-def answer(staged: str, number: int) -> Answer:
-    """Do one task; an error is an answer too."""
+Request = dict[str, Any]
+"""A task (`staged`, `number`), the checks of a run (`staged`, `settings`), or to get `ready` for these."""
+
+
+def answer(request: Request) -> Answer:
+    """Do one task, or the checks of a run; an error is an answer too."""
     try:
-        return {"done": compute_saved(staged, number)}
+        return {"done": _done(request)}
     except InputError as error:
         return {"input_error": str(error), "violations": error.violations.write_json()}
     except PipelineError as error:
         return {"error": str(error)}
     except Exception as error:  # noqa: BLE001 - the process that asked must learn of any
-        return {"error": f"partition {number}: {type(error).__name__}: {error}"}
+        what = f"partition {request['number']}" if "number" in request else "checks"
+        return {"error": f"{what}: {type(error).__name__}: {error}"}
+
+
+def _done(request: Request) -> Done:
+    if "number" in request:
+        return compute_saved(request["staged"], request["number"])
+    from pipeline import catalog
+
+    found = catalog.failing_checks(Path(request["staged"]), Settings(**request["settings"]))
+    return {name: asdict(failure) for name, failure in found.items()}
 
 
 def serve(*, warm: bool = False) -> None:
     """Answer until the input ends, then end at once: who asked is gone. Anything else that prints goes to standard error."""
     allocator.keep_memory()
     answers, sys.stdout = sys.stdout, sys.stderr
-    asked: queue.SimpleQueue[tuple[str, int]] = queue.SimpleQueue()
+    asked: queue.SimpleQueue[Request] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(asked.put,), daemon=True).start()
     if warm:
         allocator.warm_up()
     while True:
-        answers.write(json.dumps(answer(*asked.get())) + "\n")
+        request = asked.get()
+        if "ready" in request:
+            _get_ready()
+            continue
+        answers.write(json.dumps(answer(request), default=str) + "\n")
         answers.flush()
 
 
-def _listen(give: Callable[[tuple[str, int]], None]) -> None:
+def _listen(give: Callable[[Request], None]) -> None:
     for line in sys.stdin:
-        staged, number = json.loads(line)
-        give((staged, number))
+        give(json.loads(line))
     os._exit(0)
+
+
+def _get_ready() -> None:
+    """Load DuckDB and what it loads with its first connection."""
+    from pipeline import catalog
+
+    catalog.warm_up()
 
 
 def done_or_error(given: Answer) -> Done:
@@ -87,7 +117,8 @@ def in_workers(
         waiting.put(task.part.number)
     results: queue.SimpleQueue[Done | BaseException] = queue.SimpleQueue()
     for worker in crew.hire(workers - 1):
-        threading.Thread(target=_feed, args=(worker, staged, waiting, results.put), daemon=True).start()
+        at_last = worker.get_ready if worker is crew.workers[0] else None
+        threading.Thread(target=_feed, args=(worker, staged, waiting, results.put, at_last), daemon=True).start()
     missing = len(tasks)
     while missing:
         try:
@@ -130,15 +161,44 @@ def _keep_to(cores: set[int]) -> None:
 
 
 def _feed(
-    worker: Worker, staged: Path, waiting: "queue.SimpleQueue[int]", give: Callable[[Done | BaseException], None]
+    worker: Worker,
+    staged: Path,
+    waiting: "queue.SimpleQueue[int]",
+    give: Callable[[Done | BaseException], None],
+    at_last: Callable[[], None] | None,
 ) -> None:
+    """Have a worker do tasks until none is waiting."""
     try:
         while True:
             give(done_or_error(worker.ask(staged, waiting.get_nowait())))
     except queue.Empty:
-        return
+        if at_last is not None:
+            at_last()
     except BaseException as error:  # noqa: BLE001 - handed to the thread that waits
         give(error)
+
+
+def failing_checks(staged: Path, settings: Settings, crew: Crew, meanwhile: Callable[[], object]) -> dict[str, Failure]:
+    """The checks of a run that do not hold, by name: found by a worker of the crew, if there is one, while this process does something else.
+
+    A worker has loaded what they take when it had nothing else to do. Where it fails at them, this process does them again, and tells.
+    """
+    if crew.workers:
+        with ThreadPoolExecutor(1) as pool:
+            try:
+                asked = pool.submit(crew.workers[0].check, staged, settings.as_dict())
+                meanwhile()
+                found = done_or_error(asked.result())
+                return {name: Failure(**failure) for name, failure in found.items()}
+            except PipelineError as error:
+                log.warning("%s; done again", error)
+            finally:
+                crew.keep(0)
+    else:
+        meanwhile()
+    from pipeline import catalog  # DuckDB is loaded last, when it is needed
+
+    return catalog.failing_checks(staged, settings)
 
 
 if __name__ == "__main__":

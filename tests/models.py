@@ -16,7 +16,7 @@ from unittest import mock
 import polars as pl
 from hypothesis import strategies as st
 
-from pipeline import catalog, run, settings, storage
+from pipeline import catalog, run, script, settings, storage
 from pipeline.tables import INPUTS, OUTPUTS
 
 Row = dict[str, Any]
@@ -393,7 +393,7 @@ def run_folder(model: Path, out: Path, **flags: Any) -> dict[str, pl.DataFrame]:
     """All output tables of a run, read back from Parquet; without the views and checks that the run would make and do."""
     with (
         mock.patch.object(catalog, "failing_checks", return_value={}),
-        mock.patch.object(catalog, "write_views"),
+        mock.patch.object(script, "write"),
     ):
         run.run(model, out, settings.load(None, flags))
     return {name: read(out / "current", name) for name in OUTPUTS}

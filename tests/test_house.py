@@ -24,7 +24,7 @@ LAYERS = [
     ["violations", "series", "parsing", "folder", "settings", "configuration"],
     ["stages", "civil_time", "checking", "tally", "parquet", "storage", "lock", "limits", "rendering"],
     ["reading", "relations", "views", "plan"],
-    ["model", "checks", "catalog", "importers"],
+    ["model", "checks", "catalog", "script", "importers"],
     ["upstream", "explain", "dims"],
     ["identity", "partition", "describe", "report", "compare"],
     ["attribution", "coverage"],

@@ -13,9 +13,10 @@ from typing import Any
 import polars as pl
 import pytest
 
-from pipeline import cli, plan, run, storage, tasks
+from pipeline import catalog, cli, plan, run, storage, tasks
 from pipeline import crew as hands
-from pipeline.errors import InputError, PipelineError
+from pipeline.checks import Failure, refuse_failures
+from pipeline.errors import CheckFailed, InputError, PipelineError
 from pipeline.lock import locked
 from pipeline.model import Model, load
 from pipeline.run import How
@@ -449,6 +450,96 @@ def test_no_worker_outlives_a_model_that_is_refused(
     with pytest.raises(InputError):
         run.run(model, tmp_path, Settings(workers=2))
     assert [w.process.wait(10) for w in crew] == [-signal.SIGKILL]
+
+
+# ---------------------------------------------------------------- checks
+
+
+@pytest.fixture
+def in_workers(monkeypatch: pytest.MonkeyPatch, small_chunks: None) -> None:
+    """Models of the tests are large enough for workers."""
+    monkeypatch.setattr(run, "SMALL_ROWS", 10)
+
+
+def not_here(*_: object) -> None:
+    raise AssertionError("checked in this process")
+
+
+@pytest.mark.usefixtures("in_workers")
+def test_a_worker_does_the_checks(
+    model: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, crew: list[hands.Worker]
+):
+    monkeypatch.setattr(catalog, "failing_checks", not_here)
+    run.run(model, tmp_path, Settings(workers=3))
+    assert [w.process.wait(10) for w in crew] == [-signal.SIGKILL] * 2
+    assert_same(tmp_path / "current", whole)
+
+
+@pytest.mark.usefixtures("in_workers")
+def test_large_runs_are_checked_when_all_workers_are_gone(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, crew: list[hands.Worker]
+):
+    def checked(staged: Path, settings: Settings) -> dict[str, Failure]:
+        assert [w.process.wait(10) for w in crew] == [-signal.SIGKILL]
+        return failing_checks(staged, settings)
+
+    failing_checks = catalog.failing_checks
+    monkeypatch.setattr(catalog, "failing_checks", checked)
+    monkeypatch.setattr(run, "CHECKED_BY_WORKER_ROWS", 0)
+    run.run(model, tmp_path, replace(CORE, workers=2))
+    assert storage.current(tmp_path) is not None
+
+
+@pytest.mark.usefixtures("in_workers")
+def test_what_a_worker_finds_is_told_as_this_process_would(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, crew: list[hands.Worker]
+):
+    def settling(staged: Path, files: list[Json]) -> dict[str, int]:
+        for file in (staged / "instances/server").glob("*.parquet"):
+            pl.read_parquet(file).with_columns(nb_of_instances=pl.lit(1.5)).write_parquet(file)
+        found.append(catalog.failing_checks(staged, CORE))
+        return settle(staged, files)
+
+    settle, found = run.settle, list[dict[str, Failure]]()
+    monkeypatch.setattr(run, "settle", settling)
+    with pytest.raises(CheckFailed) as by_worker:
+        run.run(model, tmp_path, replace(CORE, workers=2))
+    with pytest.raises(CheckFailed) as here:
+        refuse_failures(found[0])
+    assert str(by_worker.value) == str(here.value)
+    assert "hour=" in str(here.value)
+    assert storage.current(tmp_path) is None
+    assert [w.process.wait(10) for w in crew] == [-signal.SIGKILL]
+
+
+@pytest.mark.usefixtures("in_workers")
+def test_checks_that_a_worker_does_not_finish_are_done_again(
+    model: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    def dying(worker: hands.Worker, staged: Path, settings: Json) -> Json:
+        worker.process.kill()
+        return check(worker, staged, settings)
+
+    check = hands.Worker.check
+    monkeypatch.setattr(hands.Worker, "check", dying)
+    run.run(model, tmp_path, Settings(workers=2))
+    assert "the worker at the checks died (signal 9" in caplog.text
+    assert "done again" in caplog.text
+    assert_same(tmp_path / "current", whole)
+
+
+@pytest.mark.usefixtures("in_workers")
+def test_checks_that_fail_in_a_worker_are_done_again(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    def elsewhere(worker: hands.Worker, staged: Path, settings: Json) -> Json:
+        return check(worker, tmp_path / "nowhere", {**settings, "memory": "none"})
+
+    check = hands.Worker.check
+    monkeypatch.setattr(hands.Worker, "check", elsewhere)
+    run.run(model, tmp_path / "out", replace(CORE, workers=2))
+    assert "checks: " in caplog.text
+    assert storage.current(tmp_path / "out") is not None
 
 
 @pytest.mark.usefixtures("small_chunks")

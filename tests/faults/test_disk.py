@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pipeline import catalog, crew, model, plan, run, storage, worker
+from pipeline import catalog, crew, model, plan, run, script, storage, worker
 from pipeline.settings import Settings
 from tests.faults.conftest import FEW, Published
 from tests.faults.places import attempt, before, fill, mounted, told_in_one_line
@@ -30,7 +30,7 @@ PHASES = {
     "the tables of no partition": (run, "compute_rest"),
     "checking": (catalog, "failing_checks"),
     "describing the run": (run, "described"),
-    "writing the views": (catalog, "write_views"),
+    "writing the views": (script, "write"),
     "publishing": (storage, "publish"),
     "cleaning": (storage, "clean"),
 }

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from contextlib import contextmanager
 from typing import Any
 
-from pipeline import catalog, plan, run, storage
+from pipeline import plan, run, storage
 
 PHASES = ("locking", "reading", "computing", "writing", "checking", "publishing", "cleaning", "ending")
 STEPS = ("os.rename", "os.link", "os.symlink", "os.remove", "os.rmdir", "os.mkdir")
@@ -73,7 +73,7 @@ def follow(told: Told) -> None:
     run.prepared = announced(told, "reading", run.prepared)
     run.compute = announced(told, "computing", run.compute)
     run.compute_rest = announced(told, "writing", run.compute_rest)
-    catalog.failing_checks = announced(told, "checking", catalog.failing_checks, "writing")
+    run.failing_checks = announced(told, "checking", run.failing_checks, "writing")
     storage.publish = announced(told, "publishing", storage.publish)
     storage.clean = announced(told, "cleaning", storage.clean, "ending")
     sys.addaudithook(told.happened)

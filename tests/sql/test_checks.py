@@ -303,7 +303,7 @@ def test_an_application_may_run_on_several_servers(tmp_path: Path) -> None:
 def test_a_failure_names_the_check_its_promise_and_the_culprits(out: Path, tmp_path: Path) -> None:
     damaged = copied(out, tmp_path, "instances.server", changed("nb_of_instances", pl.lit(1.0), server == "api"))
     with pytest.raises(CheckFailed) as told:
-        catalog.refuse_failures(catalog.failing_checks(damaged, Settings()))
+        checks.refuse_failures(catalog.failing_checks(damaged, Settings()))
     line = next(t for t in str(told.value).splitlines() if "serverless_runs" in t)
     assert "as many instances run as are asked for" in line
     assert "server_id=api" in line
@@ -311,7 +311,7 @@ def test_a_failure_names_the_check_its_promise_and_the_culprits(out: Path, tmp_p
 
 
 def test_no_failure_is_no_error() -> None:
-    catalog.refuse_failures({})
+    checks.refuse_failures({})
 
 
 def test_a_failing_check_publishes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
