@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pipeline.allocator import keep_memory
+from pipeline.collector import collect_again, uncollected
 from pipeline.crew import Crew, likely_workers
 
 if TYPE_CHECKING:
@@ -730,23 +731,6 @@ def compute(
         report = run_pipeline(model, out, settings, progress, How(**how, crew=crew))
     if not quiet:
         print_run(report, out, time.monotonic() - began)
-
-
-@contextmanager
-def uncollected() -> Iterator[None]:
-    """Without the collector while much is loaded: it would go through all of it again and again, a tenth of the time, and free nothing."""
-    gc.disable()
-    try:
-        yield
-    finally:
-        collect_again()
-
-
-def collect_again() -> None:
-    """Let the collector work from here on, but not go through what is loaded by now, which stays."""
-    if "duckdb" not in sys.modules:  # which complains of leaks where it is not collected
-        gc.freeze()
-    gc.enable()
 
 
 def early_workers(model: Path, out: Path, flags: dict[str, Any], how: dict[str, Any]) -> int:

@@ -27,7 +27,7 @@ class Worker:
         package = str(Path(__file__).parents[1])
         path = os.pathsep.join(p for p in (package, os.environ.get("PYTHONPATH")) if p)
         environment = {**allocator.PROCESS, **os.environ, "POLARS_MAX_THREADS": "1", "PYTHONPATH": path}
-        command = [sys.executable, "-m", "pipeline.worker", *([WARM] if warm else [])]
+        command = [sys.executable, "-m", "pipeline.hand", *([WARM] if warm else [])]
         self.process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
         )

@@ -1,4 +1,4 @@
-"""A worker process: `python -m pipeline.worker` reads requests, one line of JSON each, and answers with one line each.
+"""A worker process: it reads requests, one line of JSON each, and answers with one line each.
 
 What asks it is `crew`; `in_workers` shares tasks out between a crew and the process itself, and `failing_checks` leaves the checks to it.
 """
@@ -21,7 +21,7 @@ import polars as pl
 
 from pipeline import allocator
 from pipeline.checks import Failure
-from pipeline.crew import WARM, Answer, Crew, Worker
+from pipeline.crew import Answer, Crew, Worker
 from pipeline.errors import VIOLATION_SCHEMA, InputError, PipelineError
 from pipeline.settings import Settings
 from pipeline.tasks import Done, OnDone, Task, compute, compute_saved
@@ -199,7 +199,3 @@ def failing_checks(staged: Path, settings: Settings, crew: Crew, meanwhile: Call
     from pipeline import catalog  # DuckDB is loaded last, when it is needed
 
     return catalog.failing_checks(staged, settings)
-
-
-if __name__ == "__main__":
-    serve(warm=WARM in sys.argv)

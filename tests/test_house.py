@@ -19,7 +19,7 @@ FILES = {
 }
 
 LAYERS = [
-    ["units", "errors", "constants", "csv_text", "allocator", "crew", "engine", "whole_files"],
+    ["units", "errors", "constants", "csv_text", "allocator", "collector", "crew", "engine", "whole_files"],
     ["tables"],
     ["violations", "series", "parsing", "folder", "settings", "configuration"],
     ["stages", "civil_time", "checking", "tally", "parquet", "storage", "lock", "limits", "rendering"],
@@ -30,7 +30,7 @@ LAYERS = [
     ["attribution", "coverage"],
     ["tasks"],
     ["worker"],
-    ["remote", "distributed"],
+    ["hand", "remote", "distributed"],
     ["run", "objects"],
     ["cli"],
 ]

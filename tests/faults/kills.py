@@ -256,7 +256,7 @@ def orphans(where: World) -> list[int]:
             said, environment = path.read_bytes(), path.with_name("environ").read_bytes()
         except OSError:
             continue
-        if b"pipeline.worker" in said and mark in environment:
+        if b"pipeline.hand" in said and mark in environment:
             found.append(int(path.parent.name))
     return found
 
