@@ -1,5 +1,6 @@
 """A model folder as canonical tables that keep every promise, or one error that lists every promise broken."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -50,6 +51,18 @@ class Model:
         return self.rows.get(name, 0) > 0
 
 
+class AsAsked(dict[str, pl.LazyFrame]):
+    """Tables by name, each made when it is asked for: a model folder holds few of those that the dictionary knows."""
+
+    def __init__(self, made: Callable[[str], pl.LazyFrame]) -> None:
+        super().__init__()
+        self.made = made
+
+    def __missing__(self, name: str) -> pl.LazyFrame:
+        frame = self[name] = self.made(name)
+        return frame
+
+
 def load(folder: Path, spill: Path | None = None) -> Model:
     """Read and check a model folder; InputError carries every broken rule of every table.
 
@@ -71,7 +84,7 @@ def load(folder: Path, spill: Path | None = None) -> Model:
     wrong.append(read.placed(stacked(_between_tables(read, stacked(wrong)))))
     refuse(stacked(wrong), str(folder))
     tables = relations.Tables(read.frames)
-    plain = {name: frame.drop(ROW) for name, frame in read.frames.items()}
+    plain = AsAsked(lambda name: read.frames[name].drop(ROW))
     return Model(folder, plain, read.rows, read.hashes, relations.warnings(tables))
 
 
@@ -130,7 +143,7 @@ class Reading:
     @cached_property
     def frames(self) -> dict[str, pl.LazyFrame]:
         """Every table, with ROW, once all files are read."""
-        return {name: rows.frame() for name, rows in self.kept.items()}
+        return AsAsked(lambda name: self.kept[name].frame())
 
     def file(self, file: TableFile) -> None:
         """Read one file; a problem where it was replaced, written to or removed meanwhile."""
