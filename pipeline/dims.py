@@ -23,7 +23,7 @@ COPIED = tuple(name for name in INPUTS if name not in LARGE)
 def write_input_copies(model: Model, staged: Path) -> None:
     """Write every small input table in canonical units, those without rows too, so that each view finds its file."""
     for name in COPIED:
-        storage.write_whole(staged, "input", INPUTS[name], model[name])
+        storage.write_whole(staged, "input", INPUTS[name], model[name] if model.has(name) else ())
 
 
 def flag_counts(model: Model) -> dict[str, int]:

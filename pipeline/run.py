@@ -406,7 +406,7 @@ def compute_rest(model: Model, up: Upstream, settings: Settings, staged: Path) -
             rows = storage.write_whole(staged, "source", DETAILS[name], model[name])
             files.append({"table": f"source.{name}", "file": "part-all.parquet", "rows": rows})
     for name in sorted(set(OUTPUTS) - {f["table"] for f in files if f["rows"]}):
-        empty = storage.write_rows(staged, OUTPUTS[name], OUTPUTS[name].empty().lazy(), "part-empty", None)
+        empty = storage.write_rows(staged, OUTPUTS[name], (), "part-empty")
         files.append({"table": name, "file": "part-empty.parquet", "rows": empty})
     return files
 

@@ -56,8 +56,10 @@ def write_rows(root: Path, table: Table, rows: Rows, file: str, columns: list[st
 
 def _typed(rows: pl.LazyFrame, table: Table, names: list[str]) -> pl.DataFrame:
     """These columns, numbers and hours in the types of the dictionary; ids however they are held."""
+    held = rows.select(names).collect()
     types = {n: table.columns[n].dtype for n in names}
-    return rows.select(pl.col(n) if t == pl.String else pl.col(n).cast(t) for n, t in types.items()).collect()
+    other = pl.Schema({n: t for n, t in types.items() if t not in (pl.String, held.schema[n])})
+    return held.cast(other) if other else held
 
 
 def rows_in(file: Path) -> int | None:
@@ -196,12 +198,13 @@ def clean(out: Path, keep: int) -> None:
         shutil.rmtree(removed, ignore_errors=True)
 
 
-def write_whole(root: Path, family: str, table: Table, rows: pl.LazyFrame) -> int:
+def write_whole(root: Path, family: str, table: Table, rows: Rows) -> int:
     """Write a table that is no output as the one file ROOT/FAMILY/TABLE/part-all.parquet; the number of rows."""
     names = list(table.columns)
     target = table_folder(root, f"{family}.{table.name}") / "part-all.parquet"
     target.parent.mkdir(parents=True, exist_ok=True)
-    return parquet.write(target, table, names, [_typed(rows, table, names)])
+    frames = [rows] if isinstance(rows, pl.LazyFrame) else rows
+    return parquet.write(target, table, names, (_typed(f, table, names) for f in frames))
 
 
 def current_manifest(out: Path) -> dict[str, Any]:
