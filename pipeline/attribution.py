@@ -39,7 +39,7 @@ def sources_of(work: Work, tables: ServerTables) -> Sources:
     stored, storages = tables.stored, pl.LazyFrame()
     if work.any_storage:
         storages = repartition_storage.of_storages(stored.need, stored.instances, stored.energy, work.backing)
-    by_server, by_service, by_storage = (f.lazy() for f in pl.collect_all([servers, services, storages]))
+    by_server, by_service, by_storage = (f.collect().lazy() for f in (servers, services, storages))
     totals = cell_totals(work) if work.wants("repartition.footprint") else pl.LazyFrame()
     return Sources(tables, by_server, by_service, by_storage, totals)
 

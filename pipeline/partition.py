@@ -91,11 +91,14 @@ class Work:
         self.backing, self.any_storage = backing.lazy(), not backing.is_empty()
         fixed = [f["fixed_nb_of_instances"] for f in (self.servers.collect(), backing)]
         self.any_fixed = any(f.count() > 0 for f in fixed)
-        every = pl.concat(
-            [self.jobs.select("server_id", "job_id"), self.runs.select("server_id", job_id="application").unique()]
-        )
-        self.number_of_jobs = every.group_by("server_id").agg(number_of_jobs=pl.len()).collect().lazy()
         self._kept: Chunk | None = None
+
+    @cached_property
+    def number_of_jobs(self) -> pl.LazyFrame:
+        """number_of_jobs of every server, those that never run included."""
+        applications = self.runs.select("server_id", job_id="application").unique()
+        every = pl.concat([self.jobs.select("server_id", "job_id"), applications])
+        return every.group_by("server_id").agg(number_of_jobs=pl.len()).collect().lazy()
 
     def wants(self, *tables: str) -> bool:
         """Whether any of these tables is asked for."""

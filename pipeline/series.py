@@ -120,6 +120,18 @@ def box_values(values: Floats, whole: int, rest: float) -> Floats:
     return out
 
 
+def _multiplied(values: Floats, factors: Floats, offsets: Ints) -> Floats:
+    """Every list of values (as `flat` lays them) times its factor."""
+    lengths = np.diff(offsets)
+    if short(lengths):
+        return values * np.repeat(factors, lengths)
+    out = np.empty(len(values))
+    for i, factor in enumerate(factors.tolist()):
+        piece = slice(offsets[i], offsets[i + 1])
+        np.multiply(values[piece], factor, out=out[piece])
+    return out
+
+
 def box_length(length: pl.Expr, whole: pl.Expr, rest: pl.Expr) -> pl.Expr:
     """Hours of a boxed series: n more, n - 1 where there is no rest; a duration of 0 keeps the hours, all zero. [h]"""
     return length + pl.when(whole == 0).then(0).when(rest > 0).then(whole).otherwise(whole - 1)
@@ -150,7 +162,7 @@ def boxed(frame: pl.LazyFrame, values: str, seconds: str, into: str) -> pl.LazyF
         data, offsets = flat(f[values])
         lengths = np.diff(offsets)
         if not whole.any():
-            return f.with_columns(as_lists(data * np.repeat(rest, lengths), offsets).alias(into))
+            return f.with_columns(as_lists(_multiplied(data, rest, offsets), offsets).alias(into))
         longer = lengths + np.where(whole == 0, 0, np.where(rest > 0, whole, whole - 1))
         ends = np.concatenate([[0], np.cumsum(np.where(lengths > 0, longer, 0))]).astype(np.int64)
         before, after = np.zeros(ends[-1]), np.zeros(ends[-1])

@@ -130,7 +130,7 @@ class Noted:
     @property
     def stretches(self) -> pl.DataFrame:
         """One row per stretch."""
-        return self.heads.with_columns(column(name, values) for name, values in self.numbers.items())
+        return self.heads.hstack([column(name, values) for name, values in self.numbers.items()])
 
 
 class Notes:
@@ -184,7 +184,13 @@ def _write(frame: pl.DataFrame, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     ids = [name for name, kind in frame.schema.items() if kind in (pl.String, pl.Enum)]
     with appearing(target) as partial, pa.OSFile(str(partial), "wb") as opened:
-        pq.write_table(frame.to_arrow(), opened, compression="lz4", use_dictionary=ids, write_statistics=False)
+        pq.write_table(
+            frame.to_arrow(),
+            opened,
+            compression="none",
+            use_dictionary=ids if len(frame) > 10_000 else False,
+            write_statistics=False,
+        )
 
 
 @dataclass(frozen=True)
@@ -205,10 +211,10 @@ class Stretches:
 
 def noted(rows: pl.DataFrame, table: Table, stored: list[str]) -> Noted:
     """The notes of these rows, in any order; few stretches where they are sorted by key and hour."""
-    keys = series_key(table)
-    hours = rows["hour"].to_physical().to_numpy()
-    at = _stretches(rows.select(keys), hours)
-    heads = rows.select(keys)[column("", at.firsts)].cast(pl.String)
+    keys = rows[series_key(table)]
+    hours = rows["hour"].to_numpy().view(np.int64)
+    at = _stretches(keys, hours)
+    heads = keys[column("", at.firsts)].cast(pl.String)
     series_sums = SERIES_SUMS.get(table.name, ())
     summed = dict(_series_sums(rows, series_sums, hours, at))
     finite = {s.of for s in series_sums if s == Sum(s.name, s.of) and isfinite(summed[s.name].sum())}
@@ -226,7 +232,7 @@ def noted(rows: pl.DataFrame, table: Table, stored: list[str]) -> Noted:
     by, sums = HOUR_SUMS[table.name]
     summands = {one.name: _values(rows, one) for one in sums}
     if at.hourly:
-        return Noted(heads, stretches, _hour_sums(heads.select(by), at, summands))
+        return Noted(heads, stretches, _hour_sums(heads[list(by)], at, summands))
     counted = rows.select(pl.col(*by).cast(pl.String), "hour", pl.lit(1.0).alias(ROWS)).with_columns(
         column(name, values) for name, values in summands.items()
     )
@@ -259,7 +265,7 @@ def _laid(by: pl.DataFrame, start: Ints, lengths: Ints) -> tuple[pl.DataFrame, I
     np.minimum.at(low, group, start)
     np.maximum.at(high, group, start + lengths)
     hours = high - low
-    groups = names.with_columns(column("start", low), column("hours", hours))
+    groups = names.hstack([column("start", low), column("hours", hours)])
     return groups, (np.cumsum(hours) - hours)[group] + start - low[group]
 
 
@@ -269,7 +275,7 @@ def _stretches(keys: pl.DataFrame, hours: Ints) -> Stretches:
     back = leaps[hours[leaps] <= hours[leaps - 1]]
     firsts = _distinct(np.concatenate([[0], back, *(_changes(k.to_physical()) for k in keys)]).astype(np.int64))
     ends = np.append(firsts[1:], len(hours))
-    whole = bool(np.isin(leaps, firsts, assume_unique=True).all())
+    whole = bool((firsts[np.searchsorted(firsts, leaps, side="right") - 1] == leaps).all())
     return Stretches(firsts, ends, hours[firsts] // MICROSECONDS, hours[ends - 1] // MICROSECONDS, whole)
 
 
