@@ -20,8 +20,7 @@ from pipeline.whole_files import appearing
 ROW_GROUP_ROWS = 530_000
 """About twenty series of three years."""
 SLICE_ROWS = 2 * ROW_GROUP_ROWS
-"""Rows that are made, noted and written at once. Measured on size A: a slice takes 5 ms whatever its rows; slices of one row group took a
-twentieth more time, of three no less."""
+"""Rows that are made, noted and written at once. Measured on size A: slices of one row group took a twentieth more time, of three no less."""
 SAMPLE = 2_000
 """Values of a column that decide how it is encoded."""
 FEW = 300

@@ -338,6 +338,7 @@ def compute(
         progress("partitions", len(done), len(planned))
     workers = min(workers_for(sum(t.part.rows for t in todo), settings), len(todo))
     if how.cluster is None and workers <= 1:
+        crew.keep(0)
         tasks.in_process(staged, up, todo, settings, note)
         return
     tasks.save(staged, up, planned, settings)

@@ -180,17 +180,17 @@ def noted_file(root: Path, kind: str, table: str, file: str) -> Path:
     return root / FOLDER / kind / table / f"{file}.parquet"
 
 
+FEW_NOTES = 10_000
+"""Up to so many rows, which is one file's series mostly, to encode and compress takes longer than to write."""
+
+
 def _write(frame: pl.DataFrame, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     ids = [name for name, kind in frame.schema.items() if kind in (pl.String, pl.Enum)]
+    packed = {"compression": "lz4", "use_dictionary": ids}
+    how = packed if len(frame) > FEW_NOTES else {"compression": "none", "use_dictionary": False}
     with appearing(target) as partial, pa.OSFile(str(partial), "wb") as opened:
-        pq.write_table(
-            frame.to_arrow(),
-            opened,
-            compression="none",
-            use_dictionary=ids if len(frame) > 10_000 else False,
-            write_statistics=False,
-        )
+        pq.write_table(frame.to_arrow(), opened, write_statistics=False, **how)
 
 
 @dataclass(frozen=True)

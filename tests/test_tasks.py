@@ -4,6 +4,8 @@ import json
 import os
 import shutil
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -463,6 +465,17 @@ def in_workers(monkeypatch: pytest.MonkeyPatch, small_chunks: None) -> None:
 
 def not_here(*_: object) -> None:
     raise AssertionError("checked in this process")
+
+
+def test_a_worker_loads_neither_what_reads_settings_nor_what_checks_take_before_it_has_to():
+    command = [sys.executable, "-X", "importtime", "-m", "pipeline.hand"]
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True, cwd=ROOT)
+    loaded = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert {"polars", "dataframely", "pipeline.tasks"} <= loaded
+    parts = {
+        name.partition(".")[0] for name in loaded if "." in name
+    }  # what is tried in vain is told, too, without its parts
+    assert not {"pydantic", "pydantic_core", "typer", "duckdb"} & parts
 
 
 @pytest.mark.usefixtures("in_workers")

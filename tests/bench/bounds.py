@@ -46,7 +46,7 @@ def writing(current: Path, tables: list[str], scratch: Path, threads: int) -> tu
             began = time.process_time()
             categories.write_parquet(target, compression="zstd", compression_level=1, row_group_size=500_000)
             between = time.process_time()
-            parts = enumerated.iter_slices(parquet.ROW_GROUP_ROWS)
+            parts = enumerated.iter_slices(parquet.SLICE_ROWS)
             parquet.write(target, OUTPUTS[name], frame.columns, parts)
             by_polars += between - began
             as_we_do += time.process_time() - between
