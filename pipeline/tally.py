@@ -181,16 +181,16 @@ def noted_file(root: Path, kind: str, table: str, file: str) -> Path:
 
 
 FEW_NOTES = 10_000
-"""Up to so many rows, which is one file's series mostly, to encode and compress takes longer than to write."""
+"""Up to so many rows, as series of one file mostly are, ids are written as they are: dictionaries take longer."""
 
 
 def _write(frame: pl.DataFrame, target: Path) -> None:
+    """Not compressed: notes are read once, and gone before the run is published."""
     target.parent.mkdir(parents=True, exist_ok=True)
     ids = [name for name, kind in frame.schema.items() if kind in (pl.String, pl.Enum)]
-    packed = {"compression": "lz4", "use_dictionary": ids}
-    how = packed if len(frame) > FEW_NOTES else {"compression": "none", "use_dictionary": False}
+    coded = ids if len(frame) > FEW_NOTES else False
     with appearing(target) as partial, pa.OSFile(str(partial), "wb") as opened:
-        pq.write_table(frame.to_arrow(), opened, write_statistics=False, **how)
+        pq.write_table(frame.to_arrow(), opened, compression="none", use_dictionary=coded, write_statistics=False)
 
 
 @dataclass(frozen=True)
