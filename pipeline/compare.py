@@ -134,9 +134,8 @@ def largest(a: Figures, b: Figures, of_a: pl.DataFrame, of_b: pl.DataFrame, kind
     both = sums[0].join(sums[1], on="id", how="full", coalesce=True).with_columns(pl.col("a", "b").fill_null(0.0))
     size = (col.b - col.a).abs()
     differing = both.filter(size > NOISE * pl.max_horizontal("a", "b"))
-    order = size.round_sig_figs(
-        9
-    )  # what one gains another may lose: the last bit of sums must not decide who is named first
+    # what one gains another may lose: the last bit of sums must not decide who is named first
+    order = size.round_sig_figs(9)
     rows = differing.sort(order, "id", descending=[True, False]).head(MOST).rows()
     names = labels_in_both(a.run, b.run, kind, [i for i, *_ in rows])
     return [Pair(i, x, y, names[i]) for i, x, y in rows]

@@ -12,8 +12,8 @@ from pipeline.folder import is_regular
 from pipeline.settings import FILE_NAME, Settings, chosen_tables, memory_bytes
 
 PREFIX = "WATTROW_"
+# what other packages hook into pydantic has no say in settings; to look for it in all that is installed takes 4 ms
 os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
-"""What other packages hook into pydantic has no say in settings; to look for it in all that is installed takes 4 ms."""
 
 
 class Configuration(BaseModel):

@@ -150,7 +150,6 @@ def checked(staged: Path, settings: Settings, report: Report, crew: Crew) -> dic
     def meanwhile() -> None:
         intensity()
         script.write(staged, report.run_id, settings.attribution_grain)
-        storage.sync_all(staged)
 
     refuse_failures(failing_checks(staged, settings, crew, meanwhile))
     return intensity()

@@ -41,17 +41,29 @@ def write_rows(root: Path, table: Table, rows: Rows, file: str, columns: list[st
     checks as they pass.
     """
     names = columns or list(table.columns)
-    target = table_folder(root, table.name) / f"{file}.parquet"
-    target.parent.mkdir(parents=True, exist_ok=True)
-    frames = [rows] if isinstance(rows, pl.LazyFrame) else rows
     if "hour" not in table.key:
-        return parquet.write(target, table, names, (_typed(f, table, names) for f in frames))
+        return _write_plain(root, table.name, table, rows, file, names)
     notes = tally.Notes(table, names)
     read = list(dict.fromkeys([*names, *tally.columns_read(table)]))
-    parts = (part for f in frames for part in _typed(f, table, read).iter_slices(parquet.SLICE_ROWS))
-    written = parquet.write(target, table, names, parts, notes.take)
+    parts = (part for f in _frames(rows) for part in _typed(f, table, read).iter_slices(parquet.SLICE_ROWS))
+    written = parquet.write(_target(root, table.name, file), table, names, parts, notes.take)
     notes.write(root, file)
     return written
+
+
+def _write_plain(root: Path, name: str, table: Table, rows: Rows, file: str, columns: list[str]) -> int:
+    return parquet.write(_target(root, name, file), table, columns, (_typed(f, table, columns) for f in _frames(rows)))
+
+
+def _target(root: Path, name: str, file: str) -> Path:
+    """The file, in a folder that is there."""
+    target = table_folder(root, name) / f"{file}.parquet"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    return target
+
+
+def _frames(rows: Rows) -> Iterable[pl.LazyFrame]:
+    return [rows] if isinstance(rows, pl.LazyFrame) else rows
 
 
 def _typed(rows: pl.LazyFrame, table: Table, names: list[str]) -> pl.DataFrame:
@@ -119,7 +131,7 @@ def _sync(path: Path) -> None:
         os.close(opened)
 
 
-def sync_all(folder: Path) -> None:
+def _sync_all(folder: Path) -> None:
     """Have every file and folder below on the disk, not only on its way there."""
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(_sync, folder.rglob("*")))
@@ -150,7 +162,7 @@ def publish(out: Path, staged: Path, run_id: str) -> Path:
     runs = out / RUNS
     runs.mkdir(exist_ok=True)
     final = runs / run_id
-    sync_all(staged)
+    _sync_all(staged)
     staged.rename(final)
     _sync(runs)
     pointer = out / f".{CURRENT}.{run_id}"
@@ -200,11 +212,7 @@ def clean(out: Path, keep: int) -> None:
 
 def write_whole(root: Path, family: str, table: Table, rows: Rows) -> int:
     """Write a table that is no output as the one file ROOT/FAMILY/TABLE/part-all.parquet; the number of rows."""
-    names = list(table.columns)
-    target = table_folder(root, f"{family}.{table.name}") / "part-all.parquet"
-    target.parent.mkdir(parents=True, exist_ok=True)
-    frames = [rows] if isinstance(rows, pl.LazyFrame) else rows
-    return parquet.write(target, table, names, (_typed(f, table, names) for f in frames))
+    return _write_plain(root, f"{family}.{table.name}", table, rows, "part-all", list(table.columns))
 
 
 def current_manifest(out: Path) -> dict[str, Any]:

@@ -472,9 +472,8 @@ def test_a_worker_loads_neither_what_reads_settings_nor_what_checks_take_before_
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True, cwd=ROOT)
     loaded = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
     assert {"polars", "dataframely", "pipeline.tasks"} <= loaded
-    parts = {
-        name.partition(".")[0] for name in loaded if "." in name
-    }  # what is tried in vain is told, too, without its parts
+    # what is tried in vain is told, too, without its parts
+    parts = {name.partition(".")[0] for name in loaded if "." in name}
     assert not {"pydantic", "pydantic_core", "typer", "duckdb"} & parts
 
 
