@@ -1,5 +1,6 @@
 """kill -9 of a real `wattrow run` at any moment changes nothing that a reader of OUT/current sees, and the next run works."""
 
+import fnmatch
 import json
 import os
 import shutil
@@ -62,14 +63,19 @@ def content(run: Path) -> dict[str, int]:
     return counted
 
 
-def staged(*patterns: str) -> Ready:
-    """Whether a file of one of these names lies in the staging folder."""
-    return lambda out: any(next((out / ".staging").rglob(pattern), None) for pattern in patterns)
+def names_staged(out: Path) -> list[str]:
+    """The files in the staging folder; folders may vanish while they are looked through."""
+    return [name for _, _, names in os.walk(out / ".staging") for name in names]
+
+
+def staged(pattern: str) -> Ready:
+    """Whether a file of such a name lies in the staging folder."""
+    return lambda out: bool(fnmatch.filter(names_staged(out), pattern))
 
 
 def files_staged(count: int) -> Ready:
     """Whether so many tables are written in the staging folder."""
-    return lambda out: sum(1 for _ in (out / ".staging").rglob("*.parquet")) >= count
+    return lambda out: len(fnmatch.filter(names_staged(out), "*.parquet")) >= count
 
 
 MOMENTS: dict[str, Ready] = {
