@@ -320,6 +320,17 @@ def beside(
     return applied(frame, kernel, schema)
 
 
+def only(rows: pl.LazyFrame, ids: pl.LazyFrame, on: str) -> pl.LazyFrame:
+    """The rows or series whose id is among these. Where all are, as is common, none is copied; a semi join copies all of them."""
+    among = ids.select(on)
+
+    def kernel(f: pl.DataFrame) -> pl.DataFrame:
+        known = among.collect()[on]
+        return f.filter(pl.col(on).is_in(known.implode())) if len(known) else f.clear()
+
+    return _with(rows, kernel)
+
+
 def beside_some(
     frame: pl.LazyFrame,
     values: str,
@@ -431,6 +442,11 @@ def joined_by_hour(frames: Sequence[pl.LazyFrame], by: str) -> pl.LazyFrame:
         return f.sort(key)
 
     return applied(first, kernel, schema)
+
+
+def with_row(series: pl.LazyFrame, rows: pl.LazyFrame, on: str) -> pl.LazyFrame:
+    """Series with the one row that belongs to each. A left join leaves lists where they lie, every other one copies all of their values."""
+    return series.join(rows, on=on, how="left", validate="m:1", maintain_order="left")
 
 
 def _rises(ids: pl.Series, hours: pl.Series) -> bool:

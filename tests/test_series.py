@@ -230,6 +230,36 @@ def test_a_key_that_stands_twice_is_not_laid_beside_itself():
         series.joined_by_hour([twice, twice.rename({"x": "y"})], "server_id").collect()
 
 
+@settings(max_examples=60, deadline=None)
+@given(ids=st.lists(st.sampled_from("abc"), max_size=8), among=st.sets(st.sampled_from("abcd")))
+def test_only_rows_of_these_ids_stay_in_their_order(ids, among):
+    rows = pl.LazyFrame({"server_id": ids, "x": range(len(ids))}, schema={"server_id": pl.String, "x": pl.Int64})
+    known = pl.LazyFrame({"server_id": sorted(among)}, schema={"server_id": pl.String})
+    kept = series.only(rows, known, "server_id").collect()
+    assert kept.rows() == [(i, n) for n, i in enumerate(ids) if i in among]
+
+
+def held_at(lists: pl.Series) -> int:
+    """Where the values of a list column begin in memory."""
+    return int(lists.explode(empty_as_null=False).to_numpy().__array_interface__["data"][0])
+
+
+def test_a_row_is_laid_beside_each_series_and_lists_stay_where_they_lie():
+    lists = frame("| job_id | server_id | x |\n| a | s | [1, 2] |\n| b | t | [3] |\n| c | s | [] |").collect()
+    rows = frame("| server_id | power |\n| t | 7 |\n| s | 5 |")
+    laid = series.with_row(lists.lazy(), rows, "server_id").collect()
+    assert laid.rows() == [("a", "s", [1, 2], 5), ("b", "t", [3], 7), ("c", "s", [], 5)]
+    assert held_at(laid["x"]) == held_at(lists["x"])
+    kept = series.only(lists.lazy(), rows, "server_id").collect()
+    assert held_at(kept["x"]) == held_at(lists["x"])
+
+
+def test_no_two_rows_are_laid_beside_a_series():
+    lists, rows = frame("| server_id | x |\n| s | [1] |"), frame("| server_id | power |\n| s | 5 |\n| s | 6 |")
+    with pytest.raises(pl.exceptions.ComputeError, match="m:1"):
+        series.with_row(lists, rows, "server_id").collect()
+
+
 def test_stretches_break_where_hours_are_missing():
     rows = frame(
         "| job_id | hour | x |\n| a | 05:00 | 2 |\n| a | 03:00 | 1 |\n| a | 04:00 | 9 |\n| a | 08:00 | 4 |\n| b | 09:00 | 7 |"

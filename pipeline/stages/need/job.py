@@ -6,7 +6,7 @@ import polars as pl
 from polars import col
 
 from pipeline.constants import SECONDS_PER_HOUR
-from pipeline.series import added, boxed, rows_of
+from pipeline.series import added, boxed, rows_of, with_row
 from pipeline.stages.lineage import Box, Lineage, Made, Row, Total, same
 from pipeline.stages.need import run
 from pipeline.tables import OUTPUTS
@@ -73,7 +73,7 @@ def parameters(jobs: pl.LazyFrame) -> pl.LazyFrame:
 
 def in_flight(cells: pl.LazyFrame, jobs: pl.LazyFrame) -> pl.LazyFrame:
     """Series `occurrences` and `avg_occurrences` of cells or jobs (`cells` has job_id and a series of occurrences), with the parameters."""
-    timed = cells.join(parameters(jobs), on="job_id", validate="m:1")
+    timed = with_row(cells, parameters(jobs), "job_id")
     return boxed(timed, "occurrences", "request_duration", "avg_occurrences")
 
 

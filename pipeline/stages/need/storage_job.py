@@ -4,7 +4,7 @@ import polars as pl
 from polars import col
 
 from pipeline.constants import MB_STORED_PER_TB_STORED
-from pipeline.series import GUARD_HOURS, LIST, added, aligned, kept_for, rows_of
+from pipeline.series import GUARD_HOURS, LIST, added, aligned, kept_for, rows_of, with_row
 from pipeline.stages.lineage import Box, Lineage, Row, Total, same
 from pipeline.tables import OUTPUTS
 
@@ -46,11 +46,7 @@ def kept(storing: pl.LazyFrame, by: list[str], backing: pl.LazyFrame, spans: pl.
         "server_id", "storage_id", "data_replication_factor", "retention_hours"
     )
     summed = added(storing.select(*by, "start", "data_stored"), by, ["data_stored"])
-    hosted = (
-        summed.join(retained, on="server_id", validate="m:1")
-        .join(spans, on="server_id", validate="m:1")
-        .with_columns(rate=storing_rate())
-    )
+    hosted = with_row(with_row(summed, retained, "server_id"), spans, "server_id").with_columns(rate=storing_rate())
     over = aligned(hosted, ["rate"], "first_hour", "hours")
     return kept_for(over, "rate", "retention_hours", "cumulative_storage_need").select(
         *by, "storage_id", "start", "cumulative_storage_need"

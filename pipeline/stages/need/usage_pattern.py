@@ -5,7 +5,7 @@ from polars import col
 
 from pipeline import civil_time
 from pipeline.constants import SECONDS_PER_HOUR
-from pipeline.series import added, applied, boxed, from_rows, rows_of
+from pipeline.series import added, applied, boxed, from_rows, only, rows_of, with_row
 from pipeline.stages.derived import cell
 from pipeline.stages.lineage import At, Box, Lineage, Made, Row, Rule, Total, same
 from pipeline.tables import OUTPUTS
@@ -38,11 +38,10 @@ def utc_starts(patterns: pl.LazyFrame, countries: pl.LazyFrame, rows: pl.LazyFra
     clocks = patterns.select("usage_pattern_id", "clock", "country_id").join(
         countries.select("country_id", "timezone"), on="country_id", validate="m:1"
     )
-    clocked = rows.select("usage_pattern_id", "hour", "starts").join(clocks, on="usage_pattern_id", validate="m:1")
-    plain = clocked.filter(col.clock == "utc").select(
-        "usage_pattern_id", col.hour.dt.replace_time_zone("UTC"), "starts"
-    )
-    local = clocked.filter(col.clock == "local").select("usage_pattern_id", "timezone", "hour", "starts")
+    written = rows.select("usage_pattern_id", "hour", "starts")
+    in_utc, in_local = (only(written, clocks.filter(col.clock == c), "usage_pattern_id") for c in ("utc", "local"))
+    plain = in_utc.with_columns(col.hour.dt.replace_time_zone("UTC"))
+    local = with_row(in_local, clocks, "usage_pattern_id").select("usage_pattern_id", "timezone", "hour", "starts")
     converted = applied(local, lambda f: civil_time.local_rows_to_utc(f, "starts"), plain.collect_schema())
     return from_rows(pl.concat([plain, converted]), ["usage_pattern_id"], ["starts"])
 

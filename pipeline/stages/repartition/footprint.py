@@ -10,7 +10,7 @@ import polars as pl
 from polars import col
 
 from pipeline.constants import G_PER_KG
-from pipeline.series import LIST, beside
+from pipeline.series import LIST, beside, with_row
 from pipeline.stages.energy import network
 from pipeline.stages.lineage import At, Box, Lineage, Made, Row, Total, Way, same
 from pipeline.stages.need import job as need_job
@@ -140,7 +140,7 @@ def demands(
 ) -> pl.LazyFrame:
     """Cells with the series `demand`; `cells` have service_id, size, avg_occurrences, compute_need and ram_need."""
     hosts = servers.select("server_id", "server_type", "compute", "ram").join(capacity, on="server_id", validate="1:1")
-    placed = cells.join(hosts, on="server_id", validate="m:1")
+    placed = with_row(cells, hosts, "server_id")
     if attribution_key == "binding":
         placed = beside(placed, "avg_occurrences", server_series, ["server_id"], ["compute_binds", "ram_binds"])
     own = placed.with_columns(own_demand=own_demand(attribution_key).cast(LIST))

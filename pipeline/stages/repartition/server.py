@@ -3,7 +3,7 @@
 import polars as pl
 from polars import col
 
-from pipeline.series import LIST, added, aligned, beside, rows_of, stretches
+from pipeline.series import LIST, added, aligned, beside, rows_of, stretches, with_row
 from pipeline.stages import expressions
 from pipeline.stages.lineage import Lineage, Made, Row, Total, same
 from pipeline.stages.repartition.hours import with_service
@@ -57,7 +57,7 @@ def weighed_observed(runs: pl.LazyFrame, servers: pl.LazyFrame, rates: pl.LazyFr
 
 def _sized(needs: pl.LazyFrame, servers: pl.LazyFrame) -> pl.LazyFrame:
     sizes = servers.select("server_id", "compute", "ram")
-    return needs.join(sizes, on="server_id", validate="m:1").with_columns(own_weight=own_weight())
+    return with_row(needs, sizes, "server_id").with_columns(own_weight=own_weight())
 
 
 def _with_base(weights: pl.LazyFrame, rates: pl.LazyFrame) -> pl.LazyFrame:
@@ -75,7 +75,7 @@ def build(weights: pl.LazyFrame, every_job: pl.LazyFrame, server_series: pl.Lazy
         *BY, start=pl.lit(0, pl.Int64), weight=pl.lit([], dtype=LIST)
     )
     every = added(pl.concat([weights, silent]), BY, ["weight"])
-    over = aligned(every.join(sums, on="server_id", validate="m:1"), ["weight"], "to", "hours")
+    over = aligned(with_row(every, sums, "server_id"), ["weight"], "to", "hours")
     return beside(over, "weight", server_series, ["server_id"], ["weight_sum"])
 
 
@@ -88,7 +88,7 @@ def build_observed(weights: pl.LazyFrame, server_series: pl.LazyFrame) -> pl.Laz
         ["weight"],
     )
     return beside(
-        summed.join(sums, on="server_id", validate="m:1", maintain_order="left"),
+        with_row(summed, sums, "server_id"),
         "weight",
         server_series,
         ["server_id"],

@@ -3,7 +3,7 @@
 import polars as pl
 from polars import col
 
-from pipeline.series import hour_index, joined_by_hour, rows_of
+from pipeline.series import hour_index, joined_by_hour, rows_of, with_row
 from pipeline.stages import expressions
 from pipeline.stages.lineage import Lineage, Made, Row, Total, same
 from pipeline.tables import OUTPUTS
@@ -71,7 +71,7 @@ def of_storages(
 def build(kept: pl.LazyFrame, storage_series: pl.LazyFrame, number_of_jobs: pl.LazyFrame) -> pl.LazyFrame:
     """Series of weight and weight_sum per storage and job; `number_of_jobs` of each server, those that never run included."""
     sums = storage_series.select("storage_id", "shared", "weight_sum", period_sum=col.weight_sum.list.sum())
-    every = kept.join(sums, on="storage_id", validate="m:1").join(number_of_jobs, on="server_id", validate="m:1")
+    every = with_row(with_row(kept, sums, "storage_id"), number_of_jobs, "server_id")
     return every.with_columns(weight=weight())
 
 
