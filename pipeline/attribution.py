@@ -33,7 +33,8 @@ class Sources:
 def sources_of(work: Work, tables: ServerTables) -> Sources:
     """The series of the partition's sources, as far as they are wanted."""
     servers, services = hours.of_servers(
-        tables.need, tables.instances, tables.energy, tables.volumes, work.services, work.servers, work.capacity,
+        tables.need, tables.instances, tables.energy, tables.volumes if work.any_services else None,
+        work.services, work.servers, work.capacity,
         attribution_key=work.settings.attribution_key, footprints=work.wants("repartition.footprint"),
     )  # fmt: skip
     stored, storages = tables.stored, pl.LazyFrame()

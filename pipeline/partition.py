@@ -82,6 +82,7 @@ class Work:
         self.servers, self.services, self.jobs, self.capacity = (
             f.filter(mine).lazy() for f in (up.servers, up.services, up.jobs, up.capacity)
         )
+        self.any_services = not self.services.collect().is_empty()
         self.direct = up.direct_of(part)
         self.any_runs = bool(up.run_inputs["server_id"].is_in(list(part.servers)).any())
         self.runs = up.runs.filter(mine) if self.any_runs else up.runs.clear()
@@ -133,9 +134,11 @@ class Chunk:
     def occurrence(self) -> pl.LazyFrame:
         """Series of occurrences per modelled cell."""
         cells = self.work.up.cells.lazy().join(self.jobs.select("job_id"), on="job_id", how="semi")
+        modelled = occurrence.modelled(cells, self.work.up.triggers.lazy())
+        if self.work.up.direct_cells.is_empty():
+            return modelled.collect().lazy()
         names = self.jobs.select("job_id").collect()["job_id"].to_list()
         direct = self.work.direct.filter(col.job_id.cast(pl.String).is_in(names))
-        modelled = occurrence.modelled(cells, self.work.up.triggers.lazy())
         return occurrence.build(modelled, occurrence.direct(direct, self.jobs)).collect().lazy()
 
     @cached_property
@@ -227,32 +230,36 @@ def needs_to_energy(work: Work) -> ServerTables:
         partial.append(server.partial(piece.lasting).collect())
         if piece.any_observed:
             partial.append(observed_partial(piece).collect())
-        volumes.append(service.build(piece.lasting).collect())
-        kept.append(storage.partial(piece.kept).collect())
+        if work.any_services:
+            volumes.append(service.build(piece.lasting).collect())
+        if work.any_storage:
+            kept.append(storage.partial(piece.kept).collect())
     up, write = work.up, work.write
     need = server.build(pl.concat(partial).lazy(), work.spans).collect().lazy()
-    volume = service.rows(service.total(pl.concat(volumes).lazy())).collect().lazy()
+    volume = service.rows(service.total(pl.concat(volumes).lazy())).collect() if volumes else service.TABLE.empty()
     instances = instances_server.build(need, work.capacity, work.servers).collect().lazy()
     energy = energy_server.build(instances, work.servers, up.intensity.lazy()).collect().lazy()
-    stored = kept_to_energy(work, pl.concat(kept).lazy())
+    stored = kept_to_energy(work, kept)
     check_fixed_numbers(work, instances, stored.instances)
     write("need.server", need, "")
-    write("need.service", volume, "")
-    write("need.storage", stored.need, "")
     write("instances.capacity", work.capacity, "")
     write("instances.server", instances, "")
-    write("instances.storage", pl.concat([stored.instances, stored.unused]), "")
     write("energy.server", energy, "")
-    write("energy.storage", stored.energy, "")
-    return ServerTables(need, volume, instances, energy, stored)
+    if work.any_services:
+        write("need.service", volume.lazy(), "")
+    if work.any_storage:
+        write("need.storage", stored.need, "")
+        write("instances.storage", pl.concat([stored.instances, stored.unused]), "")
+        write("energy.storage", stored.energy, "")
+    return ServerTables(need, volume.lazy(), instances, energy, stored)
 
 
-def kept_to_energy(work: Work, kept: pl.LazyFrame) -> StorageTables:
-    """From the series of data kept per storage the storages' need, instances and energy."""
-    if not work.any_storage:
+def kept_to_energy(work: Work, kept: list[pl.DataFrame]) -> StorageTables:
+    """From the series of data kept per storage, one frame per range of jobs, the storages' need, instances and energy."""
+    if not kept:
         need, instances, energy = (OUTPUTS[f"{t}.storage"].empty().lazy() for t in ("need", "instances", "energy"))
         return StorageTables(need, instances, instances, energy)
-    need = storage.build(kept, work.backing).collect().lazy()
+    need = storage.build(pl.concat(kept).lazy(), work.backing).collect().lazy()
     instances = instances_storage.build(need, work.backing).collect().lazy()
     unused = unused_storages(work.backing.join(work.busy, on="server_id", how="anti"), work.up.model_hours)
     energy = energy_storage.build(pl.concat([instances, unused]), work.up.storages.lazy()).collect().lazy()

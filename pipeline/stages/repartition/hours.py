@@ -11,6 +11,8 @@ from pipeline.series import LIST, Floats, applied, as_lists, beside_some, flat, 
 from pipeline.stages.expressions import guarded
 from pipeline.stages.lineage import Lineage, Made, Row, Rule, Total, same
 
+RATES = ["base_weight_rate", "base_demand_rate"]
+NO_RATES = pl.DataFrame(schema={"service_id": pl.String(), "start": pl.Int64(), **dict.fromkeys(RATES, LIST)})
 SERVER_LISTS = ["weight_sum", "demand_sum", "compute_binds", "ram_binds", "guarded_raw", "fabrication", "idle",
                 "fabrication_per_demand", "idle_per_demand", "load_per_demand"]  # fmt: skip
 
@@ -164,7 +166,7 @@ def of_servers(
     need: pl.LazyFrame,
     instances: pl.LazyFrame,
     energy: pl.LazyFrame,
-    volumes: pl.LazyFrame,
+    volumes: pl.LazyFrame | None,
     services: pl.LazyFrame,
     servers: pl.LazyFrame,
     capacity: pl.LazyFrame,
@@ -172,17 +174,11 @@ def of_servers(
     attribution_key: str,
     footprints: bool = True,
 ) -> tuple[pl.LazyFrame, pl.LazyFrame]:
-    """Series per server (SERVER_LISTS) and per service (`base_weight_rate`, `base_demand_rate`: per invocation in flight).
+    """Series per server (SERVER_LISTS) and per service (RATES: per invocation in flight).
 
-    `volumes` are the rows of need.service. demand is what attribution_key says: the weights, or the binding resource. Without `footprints`
+    `volumes` are the rows of need.service, None where the servers have no services. demand is what attribution_key says: the weights, or the binding resource. Without `footprints`
     the servers have only what shares are made of: `weight_sum`.
     """
-    used = _installed(volumes, services, servers, capacity)
-    on_server = used.group_by("server_id", "hour").agg(
-        col.base_weight.sum(),
-        base_compute_demand=col.base_compute_demand.sum(),
-        base_ram_demand=col.base_ram_demand.sum(),
-    )
     key = ["server_id", "hour"]
     on = energy.select(*key, "idle_energy", "load_energy", "carbon_intensity", "instances_fabrication_footprint")
     hosts = servers.select("server_id", "compute", "ram").join(
@@ -190,10 +186,12 @@ def of_servers(
         on="server_id",
         validate="1:1",
     )
+    joined = joined_by_hour([need, instances, on], "server_id").join(
+        hosts, on="server_id", validate="m:1", maintain_order="left"
+    )
+    used = None if volumes is None else _installed(volumes, services, servers, capacity)
     rows = (
-        joined_by_hour([need, instances, on], "server_id")
-        .join(hosts, on="server_id", validate="m:1", maintain_order="left")
-        .join(on_server, on=key, how="left", validate="1:1", maintain_order="left")
+        _with_bases(joined, used)
         .with_columns(
             own_weights=own_weights(),
             compute_binds=compute_binds(),
@@ -220,11 +218,23 @@ def of_servers(
         series = _provision_rates(series, attribution_key)
     else:
         series = by_server.agg("weight_sum", start)
+    if used is None:
+        return series, NO_RATES.lazy()
     per_use = used.join(rows.select(*key, "nb_of_instances", "compute_binds"), on=key, validate="m:1").with_columns(
         base_weight_rate=base_weight_rate(),
         base_demand_rate=base_demand_rate(),
     )
-    return series, from_rows(per_use, ["service_id"], ["base_weight_rate", "base_demand_rate"])
+    return series, from_rows(per_use, ["service_id"], RATES)
+
+
+def _with_bases(rows: pl.LazyFrame, used: pl.LazyFrame | None) -> pl.LazyFrame:
+    """The servers' hours with what the base consumption of all services in use weighs on one instance (`used`: of _installed)."""
+    bases = ("base_weight", "base_compute_demand", "base_ram_demand")
+    if used is None:
+        return rows.with_columns(pl.lit(None, pl.Float64).alias(b) for b in bases)
+    key = ["server_id", "hour"]
+    on_server = used.group_by(key).agg(pl.col(b).sum() for b in bases)
+    return rows.join(on_server, on=key, how="left", validate="1:1", maintain_order="left")
 
 
 def footprints_of_being_on(energy: pl.LazyFrame) -> pl.LazyFrame:

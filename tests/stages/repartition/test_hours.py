@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from polars import col
+from polars.testing import assert_frame_equal
 
 from pipeline.stages.repartition import hours
 from tests.frames import assert_table, frame, given
@@ -117,6 +118,20 @@ def test_the_hours_of_a_server_are_in_their_order_whatever_the_order_of_the_rows
     weights, _ = hours.of_servers(*tables, attribution_key="weight", footprints=False)
     assert_table(weights, "| server_id | start | weight_sum |\n| web | 00:00 | [1, 2] |")
     assert "load_per_demand" not in weights.collect_schema()
+
+
+def test_servers_without_services_are_as_with_services_that_nobody_uses():
+    needs = given("need.server", "| server_id | hour | ram_need | compute_need |\n| web | 00:00 | 4 | 2 |")
+    instances = given(
+        "instances.server", "| server_id | hour | raw_nb_of_instances | nb_of_instances |\n| web | 00:00 | 1 | 2 |"
+    )
+    energy = given("energy.server", "| server_id | hour | load_energy |\n| web | 00:00 | 3 |")
+    unused = given("need.service", "| service_id | hour | job_volume |\n| video | 00:00 | 0 |")
+    for key in hours.PROVISION_RATES:
+        made, rates = hours.of_servers(needs, instances, energy, None, **HOST, attribution_key=key)
+        same, none = hours.of_servers(needs, instances, energy, unused, **HOST, attribution_key=key)
+        assert_frame_equal(made.collect(), same.collect())
+        assert_frame_equal(rates.collect(), none.collect())
 
 
 def test_with_the_key_binding_the_base_consumption_of_services_counts_of_the_resource_that_binds():
