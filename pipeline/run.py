@@ -232,7 +232,8 @@ def prepared(
         )
     report.timed("read", began)
     since = time.monotonic()
-    if crew is not None and new and how.cluster is None and not how.only_publish:
+    here = new and how.cluster is None and not how.only_publish
+    if here and crew is not None and len(crew.workers) + 1 < processes(settings):
         crew.hire(workers_at_least(model, settings) - 1)
     up = prepare(model)
     coverage.refuse_gaps(up)
@@ -246,9 +247,14 @@ def prepared(
     return model, up, planned
 
 
+def processes(settings: Settings) -> int:
+    """Processes to use for what is not small: the setting or the cores."""
+    return settings.workers or os.cpu_count() or 1
+
+
 def workers_for(rows: int, settings: Settings) -> int:
     """Processes to use: the setting or the cores, one where the model is small."""
-    return (settings.workers or os.cpu_count() or 1) if rows > SMALL_ROWS else 1
+    return processes(settings) if rows > SMALL_ROWS else 1
 
 
 def workers_at_least(model: Model, settings: Settings) -> int:
@@ -346,7 +352,7 @@ def compute(
     elif todo:
         from pipeline.distributed import in_cluster
 
-        in_cluster(staged, todo, how.cluster, settings.workers or os.cpu_count() or 1, note)
+        in_cluster(staged, todo, how.cluster, processes(settings), note)
 
 
 def compute_share(
