@@ -45,6 +45,11 @@ class Worker:
         with suppress(OSError):  # it died: who asks it next is told
             self._tell({"ready": True})
 
+    def write_empty(self, staged: Path, views: list[str]) -> None:
+        """Have it write the files of tables without rows; it does not answer to that, and who needs them looks for them."""
+        with suppress(OSError):
+            self._tell({"staged": str(staged), "empty": views})
+
     def _tell(self, request: dict[str, Any]) -> None:
         assert self.process.stdin is not None
         self.process.stdin.write(json.dumps(request) + "\n")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import polars as pl
 
-from pipeline import storage
+from pipeline import blank, storage
 from pipeline.model import Model
 from pipeline.tables import INPUTS
 
@@ -23,7 +23,14 @@ COPIED = tuple(name for name in INPUTS if name not in LARGE)
 def write_input_copies(model: Model, staged: Path) -> None:
     """Write every small input table in canonical units, those without rows too, so that each view finds its file."""
     for name in COPIED:
-        storage.write_whole(staged, "input", INPUTS[name], model[name] if model.has(name) else ())
+        if model.has(name):
+            storage.write_whole(staged, "input", INPUTS[name], model[name])
+    blank.write(staged, absent(model))
+
+
+def absent(model: Model) -> list[str]:
+    """The small input tables that a model has no rows of."""
+    return [f"{blank.INPUT}{name}" for name in COPIED if not model.has(name)]
 
 
 def flag_counts(model: Model) -> dict[str, int]:

@@ -17,7 +17,7 @@ from typing import Any
 import polars as pl
 from polars import col
 
-from pipeline import coverage, dims, engine, identity, limits, objects, plan, script, storage, tasks
+from pipeline import blank, coverage, dims, engine, identity, limits, objects, plan, script, storage, tasks
 from pipeline.checks import refuse_failures
 from pipeline.crew import Crew
 from pipeline.errors import InputError, PipelineError
@@ -126,6 +126,7 @@ def run(
             report.timed("partitions", since)
             since = time.monotonic()
             files = rest() + [f for d in report.partitions for f in d["files"]]
+            files += blank.write(staged, sorted(set(OUTPUTS) - {f["table"] for f in files if f["rows"]}))
             report.rows = settle(staged, files)
             report.timed("rest", since)
             since = time.monotonic()
@@ -235,6 +236,8 @@ def prepared(
     here = new and how.cluster is None and not how.only_publish
     if here and crew is not None and len(crew.workers) + 1 < processes(settings):
         crew.hire(workers_at_least(model, settings) - 1)
+    if crew is not None and crew.workers:
+        crew.workers[0].write_empty(staged, [*blank.not_asked_for(settings), *dims.absent(model)])
     up = prepare(model)
     coverage.refuse_gaps(up)
     parts = partitions_of(up, settings, how, before)
@@ -411,9 +414,6 @@ def compute_rest(model: Model, up: Upstream, settings: Settings, staged: Path) -
         if model.has(name):
             rows = storage.write_whole(staged, "source", DETAILS[name], model[name])
             files.append({"table": f"source.{name}", "file": "part-all.parquet", "rows": rows})
-    for name in sorted(set(OUTPUTS) - {f["table"] for f in files if f["rows"]}):
-        empty = storage.write_rows(staged, OUTPUTS[name], (), "part-empty")
-        files.append({"table": name, "file": "part-empty.parquet", "rows": empty})
     return files
 
 
@@ -422,11 +422,7 @@ def settle(staged: Path, files: list[dict[str, Any]]) -> dict[str, int]:
     rows: dict[str, int] = {}
     for f in files:
         rows[f["table"]] = rows.get(f["table"], 0) + f["rows"]
-    kept = {
-        (f["table"], f["file"])
-        for f in files
-        if f["rows"] or (f["file"] == "part-empty.parquet" and not rows[f["table"]])
-    }
+    kept = {(f["table"], f["file"]) for f in files if f["rows"] or (f["file"] == blank.FILE and not rows[f["table"]])}
     for path in staged.glob("*/*/*.p*"):
         family, table = path.parts[-3:-1]
         if (f"{family}.{table}", path.name) not in kept and family not in ("input", tasks.PREPARED):

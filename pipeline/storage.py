@@ -51,6 +51,12 @@ def write_rows(root: Path, table: Table, rows: Rows, file: str, columns: list[st
     return written
 
 
+def write_empty(target: Path, table: Table) -> None:
+    """Write a file of the table without rows."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    parquet.write(target, table, list(table.columns), ())
+
+
 def _write_plain(root: Path, name: str, table: Table, rows: Rows, file: str, columns: list[str]) -> int:
     return parquet.write(_target(root, name, file), table, columns, (_typed(f, table, columns) for f in _frames(rows)))
 

@@ -19,7 +19,7 @@ from typing import Any
 
 import polars as pl
 
-from pipeline import allocator
+from pipeline import allocator, blank
 from pipeline.checks import Failure
 from pipeline.crew import Answer, Crew, Worker
 from pipeline.errors import VIOLATION_SCHEMA, InputError, PipelineError
@@ -30,7 +30,7 @@ from pipeline.upstream import Upstream
 log = logging.getLogger("wattrow")
 
 Request = dict[str, Any]
-"""A task (`staged`, `number`), the checks of a run (`staged`, `settings`), or to get `ready` for these."""
+"""A task (`staged`, `number`), the checks of a run (`staged`, `settings`), or, not answered: to get `ready` for these, files to write (`empty`)."""
 
 
 def answer(request: Request) -> Answer:
@@ -67,6 +67,10 @@ def serve(*, warm: bool = False) -> None:
         request = asked.get()
         if "ready" in request:
             _get_ready()
+            continue
+        if "empty" in request:
+            with suppress(Exception):  # what it does not write is written by who needs it, and fails there
+                blank.write(Path(request["staged"]), request["empty"])
             continue
         answers.write(json.dumps(answer(request), default=str) + "\n")
         answers.flush()

@@ -22,7 +22,7 @@ LAYERS = [
     ["units", "errors", "constants", "csv_text", "allocator", "collector", "crew", "engine", "whole_files"],
     ["tables"],
     ["violations", "series", "parsing", "folder", "settings", "configuration"],
-    ["stages", "civil_time", "checking", "tally", "parquet", "storage", "lock", "limits", "rendering"],
+    ["stages", "civil_time", "checking", "tally", "parquet", "storage", "blank", "lock", "limits", "rendering"],
     ["reading", "relations", "views", "plan"],
     ["model", "checks", "catalog", "script", "importers"],
     ["upstream", "explain", "dims"],
