@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -45,7 +45,7 @@ class Stored:
         """Columns of the dictionary that the run left out."""
         return [c for c in self.table.columns if c not in self.columns]
 
-    @property
+    @cached_property
     def rows(self) -> int:
         """Number of rows in the files."""
         return sum(pq.read_metadata(f).num_rows for f in self.files)
