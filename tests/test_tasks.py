@@ -14,8 +14,9 @@ from typing import Any
 
 import polars as pl
 import pytest
+from polars.testing import assert_frame_equal
 
-from pipeline import catalog, cli, plan, run, storage, tasks
+from pipeline import blank, catalog, cli, plan, run, storage, tasks
 from pipeline import crew as hands
 from pipeline.checks import Failure, refuse_failures
 from pipeline.errors import CheckFailed, InputError, PipelineError
@@ -23,6 +24,7 @@ from pipeline.lock import locked
 from pipeline.model import Model, load
 from pipeline.run import How
 from pipeline.settings import Settings
+from pipeline.tables import INPUTS, OUTPUTS, Table
 from pipeline.upstream import Upstream, least_job_hours, prepare
 from tests.splits import (
     assert_no_rests,
@@ -461,6 +463,43 @@ def test_no_worker_outlives_a_model_that_is_refused(
 def in_workers(monkeypatch: pytest.MonkeyPatch, small_chunks: None) -> None:
     """Models of the tests are large enough for workers."""
     monkeypatch.setattr(run, "SMALL_ROWS", 10)
+
+
+def test_a_worker_writes_files_of_tables_without_rows_and_goes_on_where_it_cannot(tmp_path: Path):
+    (tmp_path / "blocked").touch()
+    views = ["need.service", "input.devices"]
+    with hands.Crew() as crew:
+        worker = crew.hire(1)[0]
+        worker.write_empty(tmp_path / "blocked", views)
+        worker.write_empty(tmp_path / "staged", views)
+        assert "error" in worker.check(tmp_path / "nowhere", {})  # answered after what it was asked before
+    for file, table in (("need/service", OUTPUTS["need.service"]), ("input/devices", INPUTS["devices"])):
+        assert_frame_equal(pl.read_parquet(tmp_path / "staged" / file / blank.FILE), table.empty())
+
+
+@pytest.mark.usefixtures("in_workers")
+@pytest.mark.parametrize("by_worker", [False, True])
+def test_tables_without_rows_are_published_whoever_writes_them(
+    model: Path, base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, by_worker: bool
+):
+    def written(staged: Path, views: list[str]) -> None:
+        asked.extend(views)
+        if by_worker:
+            blank.write(staged, views)
+
+    def here(target: Path, table: Table) -> None:
+        made.append(table.name)
+        write_empty(target, table)
+
+    asked, made, write_empty = list[str](), list[str](), storage.write_empty
+    monkeypatch.setattr(hands.Worker, "write_empty", lambda worker, *given: written(*given))
+    monkeypatch.setattr(storage, "write_empty", here)
+    run.run(model, tmp_path, replace(CORE, workers=2))
+    assert {v.removeprefix(blank.INPUT) for v in asked} <= set(made)
+    assert len(set(made)) == len(made)
+    assert_same(tmp_path / "current", base)
+    assert set(storage.current_manifest(tmp_path)["rows"]) >= set(OUTPUTS)
+    assert not [v for v in blank.not_asked_for(CORE) if storage.current_manifest(tmp_path)["rows"][v]]
 
 
 def not_here(*_: object) -> None:
