@@ -130,30 +130,35 @@ def run(
             report.rows = settle(staged, files)
             report.timed("rest", since)
             since = time.monotonic()
-            intensity = checked(staged, settings, report, crew)
+            told = checked(model, staged, settings, report, crew)
             report.timed("checks", since)
         report.seconds["total"] = round(time.monotonic() - began, 3)
         report.warnings = model.warnings
         manifest = described(model, settings, report, run_identity, hashes)
         manifest["replaces"] = replaced.name if (replaced := storage.current(out)) else None
-        storage.write_json(staged / "run.json", manifest | {"carbon_intensity": intensity})
+        storage.write_json(staged / "run.json", manifest | told)
         storage.tidy(staged)
         report.published = storage.publish(out, staged, report.run_id)
         storage.clean(out, settings.keep_runs)
     return report
 
 
-def checked(staged: Path, settings: Settings, report: Report, crew: Crew) -> dict[str, dict[str, float]]:
-    """CheckFailed where a check does not hold. Meanwhile what no check reads is made: views.sql, and what run.json says of carbon intensity."""
+def checked(model: Model, staged: Path, settings: Settings, report: Report, crew: Crew) -> dict[str, object]:
+    """CheckFailed where a check does not hold. Meanwhile what no check reads is made: views.sql, and what is returned for run.json."""
     crew.keep(1 if sum(report.rows.values()) <= CHECKED_BY_WORKER_ROWS else 0)
-    intensity = cache(partial(coverage.of_energy, staged))
+    told: dict[str, Callable[[], object]] = {
+        "flags": cache(partial(dims.flag_counts, model)),
+        "carbon_intensity": cache(partial(coverage.of_energy, staged)),
+    }
 
     def meanwhile() -> None:
-        intensity()
         script.write(staged, report.run_id, settings.attribution_grain)
+        for work_out in told.values():
+            work_out()
+        storage.sync_tables(staged)
 
     refuse_failures(failing_checks(staged, settings, crew, meanwhile))
-    return intensity()
+    return {name: work_out() for name, work_out in told.items()}
 
 
 def nothing_to_do(out: Path, before: dict[str, Any]) -> Report:
@@ -446,6 +451,5 @@ def described(
         "rows": report.rows,
         "seconds": report.seconds,
         "warnings": model.warnings,
-        "flags": dims.flag_counts(model),
         "partitions": report.partitions,
     }

@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import resource
+import secrets
 import shutil
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -25,7 +26,7 @@ Rows = pl.LazyFrame | Iterable[pl.LazyFrame]
 PUBLISHED_FILES = ("run.json", "views.sql")
 STAGING, RUNS, CURRENT = ".staging", "runs", "current"
 REMOVED = "removed-"
-"""How runs are called on their way out, in the staging folder: nobody takes what is left of one for a run."""
+"""How runs, and files that a run no longer needs, are called on their way out, in the staging folder: nobody takes what is left of one for a run."""
 
 
 def table_folder(root: Path, table: str) -> Path:
@@ -137,10 +138,19 @@ def _sync(path: Path) -> None:
         os.close(opened)
 
 
-def _sync_all(folder: Path) -> None:
-    """Have every file and folder below on the disk, not only on its way there."""
+def _sync_all(paths: Iterable[Path]) -> None:
+    """Have these files and folders on the disk, not only on their way there."""
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(_sync, folder.rglob("*")))
+        list(pool.map(_sync, paths))
+
+
+FAMILIES = {name.split(".")[0] for name in OUTPUTS} | {"input", "source"}
+"""Folders of a run that hold what is published."""
+
+
+def sync_tables(staged: Path) -> None:
+    """Have all tables of a run on the disk, before it is published; from here on they stay as they are."""
+    _sync_all(p for family in FAMILIES for p in (staged / family).rglob("*"))
 
 
 Sync = Callable[[Path, dict[str, Any]], object]
@@ -149,11 +159,11 @@ Sync = Callable[[Path, dict[str, Any]], object]
 
 @contextmanager
 def syncing() -> Iterator[Sync]:
-    """Sync files in a thread while others are computed, so that the publication, which syncs everything, finds little left to do."""
+    """Sync files in a thread while others are computed, so that `sync_tables` finds little left to do."""
 
     def sync(staged: Path, done: dict[str, Any]) -> None:
         for f in done["files"]:
-            with suppress(OSError):  # what is wrong shows at the publication
+            with suppress(OSError):  # what is wrong shows when all are synced
                 _sync(table_folder(staged, f["table"]) / f["file"])
 
     pool = ThreadPoolExecutor(1)
@@ -164,11 +174,11 @@ def syncing() -> Iterator[Sync]:
 
 
 def publish(out: Path, staged: Path, run_id: str) -> Path:
-    """Make a complete staged run the current one in one step: readers see the run before or this one, whole."""
+    """Make a complete staged run, its tables synced, the current one in one step: readers see the run before or this one, whole."""
     runs = out / RUNS
     runs.mkdir(exist_ok=True)
     final = runs / run_id
-    _sync_all(staged)
+    _sync_all([*staged.iterdir(), staged])
     staged.rename(final)
     _sync(runs)
     pointer = out / f".{CURRENT}.{run_id}"
@@ -236,13 +246,12 @@ def manifest(folder: Path) -> dict[str, Any]:
 
 
 def tidy(staged: Path) -> None:
-    """Leave what is published: tables, run.json, views.sql; nothing that was only needed on the way there."""
-    families = {name.split(".")[0] for name in OUTPUTS} | {"input", "source"}
+    """Leave what is published: tables, run.json, views.sql. What was only needed on the way there is moved aside, to be removed."""
+    aside = staged.with_name(f"{REMOVED}{staged.name}-{secrets.token_hex(4)}")
+    aside.mkdir()
     for path in staged.iterdir():
-        if path.is_dir() and path.name not in families:
-            shutil.rmtree(path, ignore_errors=True)
-        elif path.is_file() and path.name not in PUBLISHED_FILES:
-            path.unlink(missing_ok=True)
+        if path.name not in (FAMILIES if path.is_dir() else PUBLISHED_FILES):
+            path.rename(aside / path.name)
     for partial in staged.rglob("*.partial"):
         partial.unlink(missing_ok=True)
 
