@@ -85,6 +85,8 @@ class Crew:
 
     def __init__(self) -> None:
         self.workers: list[Worker] = []
+        self.warm = False
+        """Whether memory is had ready for first partitions."""
 
     def __enter__(self) -> Self:
         return self
@@ -94,6 +96,7 @@ class Crew:
 
     def hire(self, count: int, *, warm: bool = False) -> list[Worker]:
         """So many workers; those that are missing are started."""
+        self.warm = self.warm or warm
         while len(self.workers) < count:
             self.workers.append(Worker(warm=warm))
         return self.workers[:count]

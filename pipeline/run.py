@@ -7,6 +7,7 @@ import secrets
 import shutil
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cache, partial
@@ -17,7 +18,7 @@ from typing import Any
 import polars as pl
 from polars import col
 
-from pipeline import blank, coverage, dims, engine, identity, limits, objects, plan, script, storage, tasks
+from pipeline import allocator, blank, coverage, dims, engine, identity, limits, objects, plan, script, storage, tasks
 from pipeline.checks import refuse_failures
 from pipeline.crew import Crew
 from pipeline.errors import InputError, PipelineError
@@ -243,14 +244,14 @@ def prepared(
         crew.hire(workers_at_least(model, settings) - 1)
     if crew is not None and crew.workers:
         crew.workers[0].write_empty(staged, [*blank.not_asked_for(settings), *dims.absent(model)])
-    up = prepare(model)
-    coverage.refuse_gaps(up)
-    parts = partitions_of(up, settings, how, before)
-    if model.rows.get("occurrences", 0) > IN_MEMORY_ROWS and len(parts) > 1:
-        up = up.bucketed(parts, staged / "inputs" / "direct")
-    planned = [
-        Task(part, made_of) for part, made_of in zip(parts, identity.of_partitions(up, parts, settings), strict=True)
-    ]
+    with allocator.warming_up() if crew is not None and crew.warm else nullcontext():
+        up = prepare(model)
+        coverage.refuse_gaps(up)
+        parts = partitions_of(up, settings, how, before)
+        if model.rows.get("occurrences", 0) > IN_MEMORY_ROWS and len(parts) > 1:
+            up = up.bucketed(parts, staged / "inputs" / "direct")
+        identities = identity.of_partitions(up, parts, settings)
+    planned = [Task(part, made_of) for part, made_of in zip(parts, identities, strict=True)]
     report.timed("upstream", since)
     return model, up, planned
 

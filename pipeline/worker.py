@@ -62,7 +62,8 @@ def serve(*, warm: bool = False) -> None:
     asked: queue.SimpleQueue[Request] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(asked.put,), daemon=True).start()
     if warm:
-        allocator.warm_up()
+        with allocator.warming_up():
+            pass
     while True:
         request = asked.get()
         if "ready" in request:

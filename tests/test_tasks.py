@@ -7,7 +7,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from pipeline import blank, catalog, cli, plan, run, storage, tasks
+from pipeline import allocator, blank, catalog, cli, plan, run, storage, tasks
 from pipeline import crew as hands
 from pipeline.checks import Failure, refuse_failures
 from pipeline.errors import CheckFailed, InputError, PipelineError
@@ -414,6 +415,29 @@ def test_early_workers_do_the_work_or_are_stopped_where_none_is_needed(
     assert [w.process.wait(10) for w in crew] == [-signal.SIGKILL] * 3
     assert bool(asked) == (rows == 0)
     assert_same(tmp_path / "out" / "current", whole)
+
+
+@pytest.mark.usefixtures("four_cores")
+@pytest.mark.parametrize(("memory", "times"), [(None, 1), ("2GB", 0)])
+def test_memory_is_had_ready_where_workers_are_early_and_the_user_does_not_say_how_much(
+    model: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    crew: list[hands.Worker],
+    memory: str | None,
+    times: int,
+):
+    @contextmanager
+    def warming_up() -> Iterator[None]:
+        warmed.append(len(crew))
+        yield
+
+    warmed: list[int] = []
+    monkeypatch.setattr(allocator, "warming_up", warming_up)
+    monkeypatch.setattr(hands, "MANY_JOBS_BYTES", 0)
+    monkeypatch.setenv("POLARS_MAX_THREADS", "2")
+    cli.run(model, tmp_path / "out", memory=memory, quiet=True)
+    assert warmed == [3] * times
 
 
 @pytest.mark.usefixtures("four_cores")
