@@ -101,6 +101,13 @@ class Crew:
             self.workers.append(Worker(warm=warm))
         return self.workers[:count]
 
+    def end(self) -> None:
+        """Stop all workers, and wait until they are gone."""
+        for worker in self.workers:
+            worker.process.kill()
+        while self.workers:
+            self.workers.pop().process.wait()
+
     def keep(self, count: int) -> None:
         """Stop all workers but the first so many."""
         while len(self.workers) > count:

@@ -115,6 +115,7 @@ def run(
             try:
                 model, up, planned = prepared(folder, staged, settings, report, began, how, before, hashes, crew)
             except InputError:
+                crew.end()  # one may be writing there
                 shutil.rmtree(out / storage.STAGING, ignore_errors=True)
                 raise
             since = time.monotonic()

@@ -418,6 +418,24 @@ def test_early_workers_do_the_work_or_are_stopped_where_none_is_needed(
 
 
 @pytest.mark.usefixtures("four_cores")
+def test_a_model_that_is_refused_leaves_nothing_though_a_worker_writes(
+    copied: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, crew: list[hands.Worker]
+):
+    def refused(_: Model) -> Upstream:
+        wait_until(lambda: any(tmp_path.glob(f"out/.staging/*/*/*/{blank.FILE}")))
+        raise InputError("a model that cannot be prepared")
+
+    monkeypatch.setattr(hands, "MANY_JOBS_BYTES", 0)
+    monkeypatch.setattr(run, "prepare", refused)
+    monkeypatch.setenv("POLARS_MAX_THREADS", "2")
+    with pytest.raises(InputError):
+        cli.run(copied, tmp_path / "out", tables="core", quiet=True)
+    assert [w.process.wait(10) for w in crew] == [-signal.SIGKILL] * 3
+    time.sleep(0.1)
+    assert not (tmp_path / "out" / ".staging").exists()
+
+
+@pytest.mark.usefixtures("four_cores")
 @pytest.mark.parametrize(("memory", "times"), [(None, 1), ("2GB", 0)])
 def test_memory_is_had_ready_where_workers_are_early_and_the_user_does_not_say_how_much(
     model: Path,

@@ -176,8 +176,8 @@ def of_servers(
 ) -> tuple[pl.LazyFrame, pl.LazyFrame]:
     """Series per server (SERVER_LISTS) and per service (RATES: per invocation in flight).
 
-    `volumes` are the rows of need.service, None where the servers have no services. demand is what attribution_key says: the weights, or the binding resource. Without `footprints`
-    the servers have only what shares are made of: `weight_sum`.
+    `volumes` are the rows of need.service, None where the servers have no services. demand is what attribution_key says: the weights, or the
+    binding resource. Without `footprints` the servers have only what shares are made of: `weight_sum`.
     """
     key = ["server_id", "hour"]
     on = energy.select(*key, "idle_energy", "load_energy", "carbon_intensity", "instances_fabrication_footprint")
