@@ -18,6 +18,7 @@ import polars as pl
 from pipeline import dims, run, settings, storage, tasks
 from pipeline.attribution import attribute
 from pipeline.errors import InputError
+from pipeline.folder import known_tables
 from pipeline.model import load
 from pipeline.partition import Work, needs_to_energy
 from pipeline.tables import OUTPUTS
@@ -66,7 +67,8 @@ def make(folder: Path) -> None:
             raise AssertionError(problems)
         own = folder / f"{number}-{name}"
         read = load(models.write(merged.merge(batch), own / "model"))
-        held = replace(read, tables=dict(zip(read.tables, pl.collect_all(read.tables.values()), strict=True)))  # type: ignore[arg-type]
+        every = [read[name] for name in known_tables()]
+        held = replace(read, tables=dict(zip(known_tables(), pl.collect_all(every), strict=True)))  # type: ignore[arg-type]
         (own / "model.pickle").write_bytes(pickle.dumps(held))
         for table, rows in computed(own).items():
             rows.write_parquet(own / f"{table}.parquet")
