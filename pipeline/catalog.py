@@ -1,7 +1,6 @@
 """DuckDB over a run: views with comments, queries that can neither write nor look elsewhere, checks before publishing."""
 
 import json
-import os
 import queue
 import re
 import secrets
@@ -260,7 +259,7 @@ def _failing_checks(staged: Path, settings: Settings) -> dict[str, checks.Failur
     rows = {name: stored.rows for name, stored in tables.items()}
     many = sum(rows.values()) > AT_ONCE_ROWS
     few = frozenset(name for name, count in rows.items() if count <= SIDE_BY_SIDE_ROWS)
-    cores = settings.workers or os.cpu_count() or 1
+    cores = settings.processes
     at_once = 1 if many else min(cores, MOST_AT_ONCE)
     read = views.READ_BY_VIEWS.union(*(c.reads for c in asked))
     wanted = {name: stored for name, stored in tables.items() if name in read}

@@ -103,10 +103,10 @@ class Crew:
 
     def end(self) -> None:
         """Stop all workers, and wait until they are gone."""
-        for worker in self.workers:
-            worker.process.kill()
-        while self.workers:
-            self.workers.pop().process.wait()
+        stopped = list(self.workers)
+        self.keep(0)
+        for worker in stopped:
+            worker.process.wait()
 
     def keep(self, count: int) -> None:
         """Stop all workers but the first so many."""

@@ -1,7 +1,6 @@
 """The whole pipeline: read, check, plan, compute partition by partition, check the result, publish."""
 
 import logging
-import os
 import platform
 import secrets
 import shutil
@@ -148,19 +147,16 @@ def run(
 def checked(model: Model, staged: Path, settings: Settings, report: Report, crew: Crew) -> dict[str, object]:
     """CheckFailed where a check does not hold. Meanwhile what no check reads is made: views.sql, and what is returned for run.json."""
     crew.keep(1 if sum(report.rows.values()) <= CHECKED_BY_WORKER_ROWS else 0)
-    told: dict[str, Callable[[], object]] = {
-        "flags": cache(partial(dims.flag_counts, model)),
-        "carbon_intensity": cache(partial(coverage.of_energy, staged)),
-    }
+    told: dict[str, object] = {}
 
     def meanwhile() -> None:
         script.write(staged, report.run_id, settings.attribution_grain)
-        for work_out in told.values():
-            work_out()
+        told["flags"] = dims.flag_counts(model)
+        told["carbon_intensity"] = coverage.of_energy(staged)
         storage.sync_tables(staged)
 
     refuse_failures(failing_checks(staged, settings, crew, meanwhile))
-    return {name: work_out() for name, work_out in told.items()}
+    return told
 
 
 def nothing_to_do(out: Path, before: dict[str, Any]) -> Report:
@@ -241,7 +237,7 @@ def prepared(
     report.timed("read", began)
     since = time.monotonic()
     here = new and how.cluster is None and not how.only_publish
-    if here and crew is not None and len(crew.workers) + 1 < processes(settings):
+    if here and crew is not None and len(crew.workers) + 1 < settings.processes:
         crew.hire(workers_at_least(model, settings) - 1)
     if crew is not None and crew.workers:
         crew.workers[0].write_empty(staged, [*blank.not_asked_for(settings), *dims.absent(model)])
@@ -257,14 +253,9 @@ def prepared(
     return model, up, planned
 
 
-def processes(settings: Settings) -> int:
-    """Processes to use for what is not small: the setting or the cores."""
-    return settings.workers or os.cpu_count() or 1
-
-
 def workers_for(rows: int, settings: Settings) -> int:
     """Processes to use: the setting or the cores, one where the model is small."""
-    return processes(settings) if rows > SMALL_ROWS else 1
+    return settings.processes if rows > SMALL_ROWS else 1
 
 
 def workers_at_least(model: Model, settings: Settings) -> int:
@@ -362,7 +353,7 @@ def compute(
     elif todo:
         from pipeline.distributed import in_cluster
 
-        in_cluster(staged, todo, how.cluster, processes(settings), note)
+        in_cluster(staged, todo, how.cluster, settings.processes, note)
 
 
 def compute_share(

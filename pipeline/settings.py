@@ -1,5 +1,6 @@
 """How a run is done: wattrow.toml in the model folder, then WATTROW_* in the environment, then flags; the later wins."""
 
+import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,11 @@ class Settings:
         chosen = chosen_tables(self.tables)
         read = [COMPUTED_FROM[t] for t in chosen & COMPUTED_FROM.keys()] if self.columns == "base" else []
         return chosen.union(*read)
+
+    @property
+    def processes(self) -> int:
+        """Processes to use for what is not small: the setting or the cores."""
+        return self.workers or os.cpu_count() or 1
 
     def as_dict(self) -> dict[str, Any]:
         """The settings by name."""

@@ -121,15 +121,10 @@ def test_the_hours_of_a_server_are_in_their_order_whatever_the_order_of_the_rows
 
 
 def test_servers_without_services_are_as_with_services_that_nobody_uses():
-    needs = given("need.server", "| server_id | hour | ram_need | compute_need |\n| web | 00:00 | 4 | 2 |")
-    instances = given(
-        "instances.server", "| server_id | hour | raw_nb_of_instances | nb_of_instances |\n| web | 00:00 | 1 | 2 |"
-    )
-    energy = given("energy.server", "| server_id | hour | load_energy |\n| web | 00:00 | 3 |")
     unused = given("need.service", "| service_id | hour | job_volume |\n| video | 00:00 | 0 |")
     for key in hours.PROVISION_RATES:
-        made, rates = hours.of_servers(needs, instances, energy, None, **HOST, attribution_key=key)
-        same, none = hours.of_servers(needs, instances, energy, unused, **HOST, attribution_key=key)
+        made, rates = hours.of_servers(*ONE_HOUR, None, **HOST, attribution_key=key)
+        same, none = hours.of_servers(*ONE_HOUR, unused, **HOST, attribution_key=key)
         assert_frame_equal(made.collect(), same.collect())
         assert_frame_equal(rates.collect(), none.collect())
 
@@ -144,6 +139,12 @@ def test_with_the_key_binding_the_base_consumption_of_services_counts_of_the_res
     assert_table(found, "| demand | rate |\n| 3 + 1 | 2 * 4/5 |\n| 3 + 10 | 20 * 4/5 |")
 
 
+ONE_HOUR = (
+    given("need.server", "| server_id | hour | ram_need | compute_need |\n| web | 00:00 | 4 | 0 |"),
+    given("instances.server", "| server_id | hour | raw_nb_of_instances | nb_of_instances |\n| web | 00:00 | 1 | 2 |"),
+    given("energy.server", "| server_id | hour | load_energy |\n| web | 00:00 | 3 |"),
+)
+"""A server in an hour in which its RAM binds: what is needed, on and spent."""
 HOST = {
     "services": given(
         "derived.service",
@@ -203,11 +204,6 @@ def test_all_services_of_a_server_count_in_every_hour_and_all_hours_in_the_perio
 
 
 def test_where_ram_binds_the_ram_of_all_services_counts():
-    needs = given("need.server", "| server_id | hour | ram_need | compute_need |\n| web | 00:00 | 4 | 0 |")
-    instances = given(
-        "instances.server", "| server_id | hour | raw_nb_of_instances | nb_of_instances |\n| web | 00:00 | 1 | 2 |"
-    )
-    energy = given("energy.server", "| server_id | hour |\n| web | 00:00 |")
     volumes = given("need.service", "| service_id | hour | job_volume |\n| video | 00:00 | 1 |\n| api | 00:00 | 2 |")
-    made, _ = hours.of_servers(needs, instances, energy, volumes, **HOST, attribution_key="binding")
+    made, _ = hours.of_servers(*ONE_HOUR, volumes, **HOST, attribution_key="binding")
     assert_table(made, "| server_id | start | demand_sum |\n| web | 00:00 | [1 + 2 * (2/4 + 3/4)] |")
